@@ -35,7 +35,12 @@ function lay(schema, fields, start, where) {
 function load(path) {
   const schema = JSON.parse(readFileSync(new URL(path, import.meta.url), 'utf8'));
   const align = (fields) =>
-    Math.max(1, ...fields.map((f) => SCALARS[f.type]?.size ?? schema.structs.find((s) => s.name === f.type).align));
+    Math.max(
+      1,
+      ...fields.map(
+        (f) => SCALARS[f.type]?.size ?? schema.structs.find((s) => s.name === f.type).align,
+      ),
+    );
   for (const struct of schema.structs ?? []) {
     const { laid, size } = lay(schema, struct.fields, 0, struct.name);
     Object.assign(struct, { fields: laid, size, align: align(struct.fields) });
@@ -95,12 +100,14 @@ function cHeader(schema, source) {
     '/* clang-format off */',
     '',
   );
-  for (const c of schema.constants) out.push(`/* ${c.doc} */`, `#define ${P}_${c.name} ${c.value}u`);
+  for (const c of schema.constants)
+    out.push(`/* ${c.doc} */`, `#define ${P}_${c.name} ${c.value}u`);
   for (const e of schema.enums) {
     out.push('', `/* ${e.doc} */`, `enum ${p}_${e.name} {`);
     for (const v of e.values) out.push(`  ${cName(e, v)} = ${v.value}, /* ${v.doc} */`);
     out.push('};');
-    if (e.flags) out.push(`#define ${P}_${upper(e.name)}_ALL ${e.values.reduce((a, v) => a | v.value, 0)}u`);
+    if (e.flags)
+      out.push(`#define ${P}_${upper(e.name)}_ALL ${e.values.reduce((a, v) => a | v.value, 0)}u`);
   }
   const struct = (name, doc, fields, size, header) => {
     out.push('', `/* ${doc} */`, `struct ${p}_${name} {`);
@@ -108,12 +115,18 @@ function cHeader(schema, source) {
     for (const f of fields) out.push(fieldLine(f));
     out.push('};', `static_assert(sizeof(struct ${p}_${name}) == ${size}, "${p}_${name}: size");`);
     for (const f of fields)
-      out.push(`static_assert(offsetof(struct ${p}_${name}, ${f.name}) == ${f.offset}, "${p}_${name}.${f.name}: offset");`);
+      out.push(
+        `static_assert(offsetof(struct ${p}_${name}, ${f.name}) == ${f.offset}, "${p}_${name}.${f.name}: offset");`,
+      );
   };
   for (const s of schema.structs ?? []) struct(s.name, s.doc, s.fields, s.size, false);
   if (schema.header) {
     struct('header', schema.header.doc, schema.header.fields, schema.header.size, false);
-    out.push('', '/* Who sends a message. */', `enum ${p}_direction { ${P}_FROM_CLIENT, ${P}_FROM_SERVER };`);
+    out.push(
+      '',
+      '/* Who sends a message. */',
+      `enum ${p}_direction { ${P}_FROM_CLIENT, ${P}_FROM_SERVER };`,
+    );
     out.push('', `enum ${p}_msg_type {`);
     for (const m of schema.messages) out.push(`  ${P}_MSG_${upper(m.name)} = ${m.type},`);
     out.push('};');
@@ -157,7 +170,8 @@ function cHeader(schema, source) {
   if (schema.messages) {
     for (const s of schema.structs) {
       out.push('', `static inline int ${p}_check_${s.name}_(const struct ${p}_${s.name} *v) {`);
-      for (const line of checks(s.fields, 'v->', '  ')) out.push(line.replace(/return \w+;/, 'return 0;'));
+      for (const line of checks(s.fields, 'v->', '  '))
+        out.push(line.replace(/return \w+;/, 'return 0;'));
       out.push('  return 1;', '}');
     }
     out.push(
@@ -207,10 +221,16 @@ function cHeader(schema, source) {
       if (m.tail) {
         const unit = tailUnit(schema, m.tail);
         if (m.tail.product) {
-          const product = m.tail.product.map((x) => (typeof x === 'number' ? `${x}u` : `(uint64_t)m.${x}`)).join(' * ');
-          body.push(`      if (m.${m.tail.count} != ${product}) return ${P}_SURFACE_ERROR_BAD_VALUE;`);
+          const product = m.tail.product
+            .map((x) => (typeof x === 'number' ? `${x}u` : `(uint64_t)m.${x}`))
+            .join(' * ');
+          body.push(
+            `      if (m.${m.tail.count} != ${product}) return ${P}_SURFACE_ERROR_BAD_VALUE;`,
+          );
         }
-        body.push(`      if (h.length != ${m.size}u + m.${m.tail.count} * ${unit}u) return ${P}_SURFACE_ERROR_BAD_LENGTH;`);
+        body.push(
+          `      if (h.length != ${m.size}u + m.${m.tail.count} * ${unit}u) return ${P}_SURFACE_ERROR_BAD_LENGTH;`,
+        );
         if (m.tail.type !== 'bytes')
           body.push(
             `      for (uint32_t i = 0; i < m.${m.tail.count}; i++) {`,
@@ -249,7 +269,8 @@ function typescript(schema, source) {
     const base = SCALARS[f.type]?.ts ?? pascal(f.type);
     return f.count && f.type !== 'char' ? `readonly ${base}[]` : base;
   };
-  for (const c of schema.constants) out.push(`/** ${c.doc} */`, `export const ${c.name} = ${c.value};`);
+  for (const c of schema.constants)
+    out.push(`/** ${c.doc} */`, `export const ${c.name} = ${c.value};`);
   for (const e of schema.enums) {
     const name = pascal(e.name);
     out.push('', `/** ${e.doc} */`, `export const ${name} = {`);
@@ -257,8 +278,10 @@ function typescript(schema, source) {
     out.push('} as const;');
     out.push(`export type ${name} = (typeof ${name})[keyof typeof ${name}];`);
   }
-  const iface = (name, doc, lines) => out.push('', `/** ${doc} */`, `export interface ${name} {`, ...lines, '}');
-  const member = (f) => `${f.doc ? `  /** ${f.doc} */\n` : ''}  readonly ${camel(f.name)}: ${tsType(f)};`;
+  const iface = (name, doc, lines) =>
+    out.push('', `/** ${doc} */`, `export interface ${name} {`, ...lines, '}');
+  const member = (f) =>
+    `${f.doc ? `  /** ${f.doc} */\n` : ''}  readonly ${camel(f.name)}: ${tsType(f)};`;
   const shown = (fields) => fields.filter((f) => f.name !== 'reserved' && f.name !== 'length');
   for (const s of schema.structs ?? []) iface(pascal(s.name), s.doc, shown(s.fields).map(member));
   const layout = (fields) =>
@@ -270,9 +293,15 @@ function typescript(schema, source) {
       ...(f.min !== undefined ? { min: resolve(f.min) } : {}),
       ...(f.max !== undefined ? { max: resolve(f.max) } : {}),
       ...(f.flags
-        ? { flags: schema.enums.find((e) => e.name === f.flags).values.reduce((a, v) => a | v.value, 0) }
+        ? {
+            flags: schema.enums
+              .find((e) => e.name === f.flags)
+              .values.reduce((a, v) => a | v.value, 0),
+          }
         : {}),
-      ...(f.enum ? { values: schema.enums.find((e) => e.name === f.enum).values.map((v) => v.value) } : {}),
+      ...(f.enum
+        ? { values: schema.enums.find((e) => e.name === f.enum).values.map((v) => v.value) }
+        : {}),
     }));
   if (schema.messages) {
     for (const m of schema.messages) {
@@ -282,16 +311,27 @@ function typescript(schema, source) {
       lines.push(
         '  /** Of the request; 0 or absent in events. */',
         '  readonly serial?: number;',
-        ...(m.maxFds ? ['  /** Descriptors that travel with it. */', '  readonly fdCount?: number;'] : []),
-        ...shown(m.fields).filter((f) => f.name !== counted).map(member),
+        ...(m.maxFds
+          ? ['  /** Descriptors that travel with it. */', '  readonly fdCount?: number;']
+          : []),
+        ...shown(m.fields)
+          .filter((f) => f.name !== counted)
+          .map(member),
       );
       if (m.tail)
-        lines.push(`  readonly ${m.tail.name}: ${m.tail.type === 'bytes' ? 'Uint8Array' : `readonly ${pascal(m.tail.type)}[]`};`);
+        lines.push(
+          `  readonly ${m.tail.name}: ${m.tail.type === 'bytes' ? 'Uint8Array' : `readonly ${pascal(m.tail.type)}[]`};`,
+        );
       iface(pascal(m.name), m.doc, lines);
     }
     for (const from of ['client', 'server']) {
       const names = schema.messages.filter((m) => m.from === from).map((m) => pascal(m.name));
-      out.push('', `/** What a ${from} sends. */`, `export type From${pascal(from)} =`, ...names.map((n) => `  | ${n}`));
+      out.push(
+        '',
+        `/** What a ${from} sends. */`,
+        `export type From${pascal(from)} =`,
+        ...names.map((n) => `  | ${n}`),
+      );
       out[out.length - 1] += ';';
     }
   }
@@ -363,7 +403,11 @@ function typescript(schema, source) {
 const outputs = [];
 for (const [source, header, ts] of [
   ['schema/surface.json', 'include/scanbridge/surface.h', 'src/generated/surface.ts'],
-  ['schema/viewer-video.json', 'include/scanbridge/viewer_video.h', 'src/generated/viewer-video.ts'],
+  [
+    'schema/viewer-video.json',
+    'include/scanbridge/viewer_video.h',
+    'src/generated/viewer-video.ts',
+  ],
 ]) {
   const schema = load(source);
   outputs.push([header, cHeader(schema, source)], [ts, typescript(schema, source)]);
