@@ -2,6 +2,7 @@
 // docs/protocols/agent.md describes it.
 import { Packr, Unpackr } from 'msgpackr';
 import { z } from 'zod';
+import { msgpackFault } from './msgpack-bounds.js';
 import { InputEvent } from './viewer.js';
 
 /** Version in `hello` and `welcome`. */
@@ -205,11 +206,13 @@ export class AgentDecoder<S extends 'agent' | 'bridge'> {
   }
 
   #decode(body: Uint8Array): Sent[S] {
+    const fault = msgpackFault(body);
+    if (fault) throw new AgentProtocolError('BAD_MESSAGE', `the message ${fault}`);
     let value: unknown;
     try {
       value = unpackr.unpack(body);
     } catch {
-      throw new AgentProtocolError('BAD_MESSAGE', 'not msgpack');
+      throw new AgentProtocolError('BAD_MESSAGE', 'the message is not msgpack');
     }
     const result = schemas[this.sender].safeParse(value);
     if (result.success) return result.data as Sent[S];
