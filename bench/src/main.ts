@@ -1,0 +1,40 @@
+// npm run bench -- NAME [--quick] [--json]
+import yargs from 'yargs';
+import { hideBin } from 'yargs/helpers';
+import { type Benchmark, type Case, environment, type Result } from './bench.js';
+
+const benchmarks: Readonly<Record<string, () => Promise<{ benchmark: Benchmark }>>> = {
+  'desktop-latency': () => import('./desktop-latency.js'),
+  fanout: () => import('./fanout.js'),
+  join: () => import('./join.js'),
+};
+const names = Object.keys(benchmarks);
+
+function table(cases: readonly Case[]): string {
+  const columns = [...new Set(cases.flatMap((c) => Object.keys(c.metrics)))];
+  const rows = [
+    ['case', ...columns],
+    ...cases.map((c) => [c.case, ...columns.map((name) => String(c.metrics[name] ?? ''))]),
+  ];
+  const widths = rows[0]!.map((_, i) => Math.max(...rows.map((row) => row[i]!.length)));
+  return rows.map((row) => row.map((cell, i) => cell.padEnd(widths[i]!)).join('  ')).join('\n');
+}
+
+const argv = await yargs(hideBin(process.argv))
+  .scriptName('npm run bench --')
+  .command('$0 <name>', 'Measures something, beside its peers where there are any', (y) =>
+    y.positional('name', { choices: names, demandOption: true, type: 'string' }),
+  )
+  .option('quick', { type: 'boolean', default: false, describe: 'short rounds; not to be published' })
+  .option('json', { type: 'boolean', default: false, describe: 'one JSON object on stdout, nothing else' })
+  .strict()
+  .parseAsync();
+
+const name = argv.name as string;
+const { benchmark } = await benchmarks[name]!();
+const progress = (text: string) => process.stderr.write(`${name}: ${text}\n`);
+progress(benchmark.about);
+const cases = await benchmark.run({ quick: argv.quick, progress });
+const result: Result = { bench: name, env: environment(argv.quick), cases };
+process.stdout.write(argv.json ? `${JSON.stringify(result)}\n` : `${table(cases)}\n`);
+process.exit(0);
