@@ -84,7 +84,7 @@ TEST(Connection, GrowsForALargeMessageAndShrinksAgain) {
     sent = p.server.Flush();
     got = p.client.Receive(m);
   }
-  ASSERT_EQ(got, ReceiveStatus::kMessage);
+  ASSERT_EQ(got, ReceiveStatus::kMessage) << static_cast<int>(sent);
   ASSERT_EQ(m.Tail<sb_cursor>().size(), 262144u);
   EXPECT_EQ(m.Tail<sb_cursor>().back(), 0xa5);
 }

@@ -80,6 +80,7 @@ class Connection {
 
   /// Sends a message without a tail.
   template <typename T>
+  requires requires(T t) { sb_header{t.header}; }
   SendStatus Send(const T& message, FdList fds = {}) {
     return Send(std::span(reinterpret_cast<const uint8_t*>(&message), sizeof message),
                 std::move(fds));
