@@ -1,0 +1,174 @@
+#!/usr/bin/env node
+import { once } from 'node:events';
+import yargs from 'yargs';
+import { hideBin } from 'yargs/helpers';
+import { VmError } from './error.js';
+import { Guest, type GuestOptions, MAX_HEADS } from './guest.js';
+import { buildImage } from './image.js';
+import { buildKernel, KERNEL_VERSIONS, type KernelVersion } from './kernel.js';
+import { qemuBinary } from './qemu.js';
+
+// As env(1), timeout(1) and shells have it.
+const STATUS_TIMEOUT = 124;
+const STATUS_VM_FAILED = 125;
+const STATUS_CANNOT_RUN = 126;
+const STATUS_NOT_FOUND = 127;
+const ENOENT = 2;
+
+const progress = (line: string) => process.stderr.write(`vm: ${line}\n`);
+
+/** Writes and waits while the reader is slow. */
+function writer(stream: NodeJS.WriteStream): (chunk: Buffer) => Promise<void> {
+  return async (chunk) => {
+    if (!stream.write(chunk)) {
+      await once(stream, 'drain');
+    }
+  };
+}
+
+/** Runs `work` with a fresh guest, which is gone afterwards, also when a signal ends us. */
+async function withGuest(
+  options: GuestOptions,
+  work: (guest: Guest) => Promise<number>,
+): Promise<number> {
+  for (const [signal, number] of Object.entries({ SIGINT: 2, SIGTERM: 15, SIGHUP: 1 })) {
+    process.once(signal, () => process.exit(128 + number)); // Guest's exit handler ends QEMU
+  }
+  await using guest = await Guest.boot({ ...options, progress });
+  return await work(guest);
+}
+
+const machine = {
+  gpu: {
+    choices: ['2d', 'gl'] as const,
+    default: '2d' as const,
+    describe: 'plain virtio-gpu, or virgl (on llvmpipe where there is no GPU)',
+  },
+  heads: {
+    type: 'number',
+    default: 1,
+    describe: `heads of the virtual GPU, 1 to ${MAX_HEADS}; only the first is connected at boot`,
+  },
+  kernel: {
+    choices: KERNEL_VERSIONS,
+    default: KERNEL_VERSIONS[0] as KernelVersion,
+    describe: "the guest's Linux version",
+  },
+  accel: {
+    choices: ['tcg', 'kvm'] as const,
+    default: 'tcg' as const,
+    describe: 'emulate the processor, which works everywhere, or use KVM',
+  },
+  memory: { type: 'number', default: 2048, describe: "the guest's memory in MiB" },
+} as const;
+
+await yargs(hideBin(process.argv))
+  .scriptName('npm run vm --')
+  .usage('$0 COMMAND\n\nA Debian guest under QEMU, fresh each time. Needs neither root nor KVM.')
+  .parserConfiguration({ 'populate--': true })
+  .strict()
+  .demandCommand(1, 'Name a command; --help lists them.')
+  .command(
+    'build',
+    'build QEMU, the kernels and the image, or say that they are there',
+    (args) => args,
+    async () => {
+      progress(`QEMU: ${await qemuBinary(progress)}`);
+      for (const version of KERNEL_VERSIONS) {
+        progress(`kernel ${version}: ${(await buildKernel(version, progress)).kernel}`);
+      }
+      progress(`image: ${await buildImage(progress)}`);
+    },
+  )
+  .command(
+    'exec',
+    'run a command in a fresh guest and exit with its status',
+    (args) =>
+      args
+        .options(machine)
+        .option('copy', {
+          type: 'string',
+          array: true,
+          nargs: 1,
+          default: [] as string[],
+          describe: 'a file or folder to put into /root, where the command starts; may be repeated',
+        })
+        .option('timeout', {
+          type: 'number',
+          describe: `kill the command after this many seconds; the status is then ${STATUS_TIMEOUT}`,
+        })
+        .example('$0 exec -- uname -r', "the guest kernel's release")
+        .epilogue(
+          `Status ${STATUS_VM_FAILED} means that the guest itself failed; standard error says how.`,
+        ),
+    async (args) => {
+      const argv = (args['--'] as string[] | undefined)?.map(String) ?? [];
+      if (argv.length === 0) {
+        throw new VmError('BAD_OPTION', 'no command: write it after "--"');
+      }
+      process.exitCode = await withGuest(args, async (guest) => {
+        if (args.copy.length > 0) {
+          await guest.copyIn(args.copy);
+        }
+        const { status } = await guest.exec(argv, {
+          stdin: process.stdin,
+          onStdout: writer(process.stdout),
+          onStderr: writer(process.stderr),
+          ...(args.timeout === undefined ? {} : { timeoutSeconds: args.timeout }),
+        });
+        return status;
+      });
+    },
+  )
+  .command(
+    'shell',
+    'open a shell in a fresh guest',
+    (args) => args.options(machine),
+    async (args) => {
+      process.exitCode = await withGuest(args, shell);
+    },
+  )
+  .fail((message, error) => {
+    process.stderr.write(`vm: ${error?.message ?? message}\n`);
+    process.exit(exitStatus(error));
+  })
+  .parseAsync();
+
+function exitStatus(error: Error | undefined): number {
+  if (!(error instanceof VmError)) {
+    return STATUS_VM_FAILED;
+  }
+  switch (error.code) {
+    case 'EXEC_TIMEOUT':
+      return STATUS_TIMEOUT;
+    case 'EXEC_FAILED':
+      return error.errno === ENOENT ? STATUS_NOT_FOUND : STATUS_CANNOT_RUN;
+    default:
+      return STATUS_VM_FAILED;
+  }
+}
+
+async function shell(guest: Guest): Promise<number> {
+  const { stdin, stdout } = process;
+  if (!stdin.isTTY || !stdout.isTTY) {
+    throw new VmError('BAD_OPTION', 'a shell needs a terminal; for scripts there is "exec -- sh"');
+  }
+  const size = () => ({ rows: stdout.rows, columns: stdout.columns });
+  const remote = await guest.start(['bash', '-l'], {
+    terminal: size(),
+    environment: { TERM: process.env.TERM ?? 'dumb' },
+    onStdout: writer(stdout),
+  });
+  const resized = () => void remote.resize(size().rows, size().columns).catch(() => undefined);
+  const typed = (chunk: Buffer) => void remote.write(chunk).catch(() => undefined);
+  stdin.setRawMode(true);
+  stdout.on('resize', resized);
+  stdin.on('data', typed);
+  try {
+    return (await remote.exit).status;
+  } finally {
+    stdin.off('data', typed).pause();
+    stdout.off('resize', resized);
+    stdin.setRawMode(false);
+  }
+}
