@@ -23,7 +23,7 @@ void scene_layout_for(struct scene_layout* layout, int width, int height) {
   layout->height = height;
   layout->unit = unit;
   layout->dial_radius = 21 * unit;
-  layout->dial_x = width > height ? width * 0.26 : width * 0.5;
+  layout->dial_x = width > height ? width * 0.71 : width * 0.5;
   layout->dial_y = height * 0.40;
   int reach = (int)(layout->dial_radius + 5 * unit);
   layout->dial = (struct window_rect){(int)layout->dial_x - reach, (int)layout->dial_y - reach,
@@ -106,6 +106,7 @@ cairo_surface_t* scene_paint_background(const struct scene_layout* layout) {
 static void paint_orbits(const struct scene* scene, cairo_t* cr, double seconds) {
   const struct scene_layout* layout = &scene->layout;
   enum { TAIL = 18 };
+  cairo_new_path(cr);
   for (int light = 0; light < 3; light++) {
     double radius = layout->dial_radius + layout->unit * (1.6 + light * 1.3);
     double angle = seconds * (0.9 - light * 0.22) + light * 2.1;
@@ -141,6 +142,7 @@ static void paint_clock(const struct scene* scene, cairo_t* cr) {
   set_colour(cr, kAccents[0], 0.85);
   cairo_set_line_width(cr, layout->unit * 0.55);
   cairo_set_line_cap(cr, CAIRO_LINE_CAP_ROUND);
+  cairo_new_path(cr);  // show_text leaves a current point behind
   cairo_arc(cr, layout->dial_x, layout->dial_y, layout->dial_radius * 0.88, -M_PI / 2, end);
   cairo_stroke(cr);
 }
@@ -188,6 +190,7 @@ static void paint_ripples(const struct scene* scene, cairo_t* cr, uint64_t now) 
       double radius = scene->layout.unit * (1 + (ring == 0 ? 12 : 7) * (1 - (1 - age) * (1 - age)));
       set_colour(cr, kAccents[ripple->hue % ACCENTS], 0.9 * (1 - age));
       cairo_set_line_width(cr, scene->layout.unit * 0.5);
+      cairo_new_path(cr);
       cairo_arc(cr, ripple->x, ripple->y, radius, 0, 2 * M_PI);
       cairo_stroke(cr);
     }
@@ -202,6 +205,7 @@ static void paint_glow(const struct scene* scene, cairo_t* cr) {
   cairo_pattern_add_color_stop_rgba(glow, 0, 0.75, 0.85, 1, 0.35);
   cairo_pattern_add_color_stop_rgba(glow, 1, 0.75, 0.85, 1, 0);
   cairo_set_source(cr, glow);
+  cairo_new_path(cr);
   cairo_arc(cr, scene->input.x, scene->input.y, reach, 0, 2 * M_PI);
   cairo_fill(cr);
   cairo_pattern_destroy(glow);

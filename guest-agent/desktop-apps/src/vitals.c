@@ -116,9 +116,8 @@ static void draw(const struct vitals* v, const struct utsname* host) {
   ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
   int width = size.ws_col > 24 ? size.ws_col - 18 : 8;
   if (width > HISTORY) width = HISTORY;
-  printf(
-      "\033[H\r\n  \033[1;38;5;111mThis machine\033[0m  \033[38;5;103m%.20s %.24s\033[0m\033[K\r\n",
-      host->sysname, host->release);
+  printf("\033[H\r\n  \033[1;38;5;111m%.20s\033[0m \033[38;5;103m%.32s\033[0m\033[K\r\n",
+         host->sysname, host->release);
   long up = (long)v->uptime;
   printf("  \033[38;5;103mup %ld d %02ld:%02ld:%02ld\033[0m\033[K\r\n\033[K\r\n", up / 86400,
          up / 3600 % 24, up / 60 % 60, up % 60);

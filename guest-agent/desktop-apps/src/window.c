@@ -37,6 +37,7 @@ struct window {
   int width, height;            // of the buffers, 0 before the first configure
   int next_width, next_height;  // asked for by the compositor, 0: our choice
   uint64_t due_ns;              // when the next frame may be painted
+  bool announced;               // "shown" was printed
   bool closed;
   bool failed;
 };
@@ -114,6 +115,11 @@ static void frame_done(void* data, struct wl_callback* callback, uint32_t time) 
   (void)time;
   wl_callback_destroy(callback);
   window->frame = NULL;
+  if (!window->announced) {
+    printf("shown %dx%d\n", window->width, window->height);
+    fflush(stdout);
+    window->announced = true;
+  }
 }
 
 static const struct wl_callback_listener kFrameListener = {.done = frame_done};
@@ -154,7 +160,8 @@ static void surface_configure(void* data, struct xdg_surface* xdg_surface, uint3
   if (width == window->width && height == window->height) return;
   allocate_buffers(window, width, height);
   // The old frame callback belongs to the old size: paint the new one at once.
-  if (window->frame != NULL) frame_done(window, window->frame, 0);
+  if (window->frame != NULL) wl_callback_destroy(window->frame);
+  window->frame = NULL;
   window->due_ns = 0;
 }
 

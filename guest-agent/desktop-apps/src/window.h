@@ -50,7 +50,8 @@ int window_buffer_index(const struct window* window, const struct window_buffer*
 int window_width(const struct window* window);
 int window_height(const struct window* window);
 
-// Runs until the window is closed or SIGINT/SIGTERM comes. Returns 0, or 1 after an error.
+// Runs until the window is closed or SIGINT/SIGTERM comes. Prints "shown WxH" to stdout once the
+// compositor has shown the first picture. Returns 0, or 1 after an error.
 int window_run(struct window* window);
 
 void window_destroy(struct window* window);

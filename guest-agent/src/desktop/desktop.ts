@@ -142,7 +142,8 @@ async function queryMonitor(session: MediaSession): Promise<string | undefined> 
 }
 
 async function startApps(desktop: Desktop): Promise<void> {
-  await desktop.runOwn('scene');
+  const scene = await desktop.runOwn('scene');
+  await scene.output(/^shown /m); // or the terminal would open below it
   const columns = Math.round(desktop.width * 0.4);
   const rows = Math.round(desktop.height * 0.5);
   await desktop.run('foot', [
@@ -154,6 +155,8 @@ async function startApps(desktop: Desktop): Promise<void> {
     '--override=pad=14x12',
     '--override=colors.background=10142c',
     '--override=colors.foreground=d7def5',
+    '--override=csd.color=ff20264d',
+    '--override=csd.button-color=ffd7def5',
     '--override=cursor.blink=no',
     '--override=scrollback.lines=0',
     `${desktop.runtimeDir}/bin/vitals`,

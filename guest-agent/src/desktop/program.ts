@@ -1,5 +1,5 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import type { Readable } from 'node:stream';
 import { type Account, findProgram } from './account.js';
 import { DesktopError } from './errors.js';
@@ -8,6 +8,9 @@ import type { RuntimeDir } from './runtime-dir.js';
 const LOG_TAIL_BYTES = 4096;
 /** How long a program may take to end after SIGTERM before it is killed, in milliseconds. */
 const TERM_GRACE_MS = 1000;
+
+/** How long to wait for the output of a program that has ended, in milliseconds. */
+const LAST_WORDS_MS = 100;
 
 /** How a program ended. */
 export interface ProgramExit {
@@ -30,6 +33,7 @@ export class Program {
   /** Resolves when the program has ended; never rejects. */
   readonly exited: Promise<ProgramExit>;
   readonly #child: ChildProcessByStdio<null, Readable, Readable>;
+  readonly #news = new EventEmitter();
   #exit: ProgramExit | undefined;
   #tail = '';
 
@@ -45,13 +49,20 @@ export class Program {
       child.once('exit', (code, signal) => {
         this.#exit = { code, signal };
         runtimeDir.release(pid);
-        resolve(this.#exit);
+        // Its last words may still be in the pipe, and a child of it may hold the pipe open for ever.
+        const ended = (): void => {
+          clearTimeout(timer);
+          resolve({ code, signal });
+        };
+        const timer = setTimeout(ended, LAST_WORDS_MS);
+        child.once('close', ended);
       });
     });
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8');
       stream.on('data', (text: string) => {
         this.#tail = (this.#tail + text).slice(-LOG_TAIL_BYTES);
+        this.#news.emit('text');
       });
       stream.on('error', () => {});
     }
@@ -99,9 +110,36 @@ export class Program {
     return this.#tail;
   }
 
-  /** Standard output as text; the tail is kept beside it. */
-  get stdout(): Readable {
-    return this.#child.stdout;
+  /**
+   * Waits until `pattern` matches what the program wrote (its last 4 KiB) and returns the match.
+   * @throws DesktopError `program-failed` when it ends first, `not-ready` after `limitMs`.
+   */
+  async output(pattern: RegExp, limitMs = 10_000): Promise<RegExpMatchArray> {
+    const abort = new AbortController();
+    void this.exited.then(() => abort.abort());
+    const timer = setTimeout(() => abort.abort(), limitMs);
+    try {
+      for (;;) {
+        const match = this.#tail.match(pattern);
+        if (match !== null) return match;
+        if (abort.signal.aborted)
+          throw this.running
+            ? this.#silent(pattern, limitMs)
+            : this.failure(`ended before it wrote ${pattern}`);
+        await once(this.#news, 'text', { signal: abort.signal }).catch(() => {});
+      }
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #silent(pattern: RegExp, limitMs: number): DesktopError {
+    return new DesktopError(
+      'not-ready',
+      this.name,
+      `${this.name} did not write ${pattern} within ${limitMs / 1000} s`,
+      this.#tail,
+    );
   }
 
   /** The error that says how this program ended. */
