@@ -1,0 +1,103 @@
+// npm test: set-up, then every check and every test there is.
+//   node setup/test.mjs [all]     lint, schemas, native tests under sanitizers, fuzzers, all suites
+//   node setup/test.mjs unit      what needs neither a desktop, a browser nor a VM: seconds
+//   node setup/test.mjs coverage  the suites of "all" with a report of what they covered
+
+import { run } from './command.mjs';
+import { exitOnFailure, Failure } from './failure.mjs';
+import { fuzzers, nativeTests } from './native-tests.mjs';
+import { step } from './progress.mjs';
+import { Report } from './report.mjs';
+import { inRoot } from './root.mjs';
+import { setUp } from './set-up.mjs';
+import { TapReader } from './tap.mjs';
+import { testedPackages } from './typescript.mjs';
+
+/** Tests that start a desktop, a browser or a VM are named so, wherever they lie. */
+const INTEGRATION = 'integration.test.js';
+const BIOME = 'node_modules/@biomejs/biome/bin/biome';
+const AVA = 'node_modules/ava/entrypoints/cli.mjs';
+const C8 = 'node_modules/c8/bin/c8.js';
+
+const node = (script, ...args) => [process.execPath, [inRoot(script), ...args]];
+
+/** A check that passes or fails as a whole. */
+async function check(report, title, [command, args]) {
+  try {
+    await step(title, () => run(title.replaceAll(' ', '-'), command, args));
+    report.pass();
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    report.fail('checks', title, `${error.output}\n${error.message}`);
+  }
+}
+
+/**
+ * Runs ava and reports each test.
+ * @param {Report} report
+ * @param {string} suite
+ * @param {readonly string[]} patterns of compiled test files
+ * @param {readonly string[]} [wrapper] a script that runs it, with its arguments
+ */
+async function ava(report, suite, patterns, wrapper = []) {
+  const tap = new TapReader();
+  const noise = [];
+  const code = await step(suite, (update) =>
+    run(
+      `ava-${suite.replaceAll('/', '-')}`,
+      process.execPath,
+      [...wrapper, inRoot(AVA), '--tap', ...patterns],
+      {
+        allowFailure: true,
+        onLine: (line) => {
+          noise.push(line);
+          tap.add(line);
+          update(`${tap.results.length} tests`);
+        },
+      },
+    ),
+  );
+  for (const result of tap.results) report.add(suite, result);
+  if (code !== 0 && !tap.results.some(({ outcome }) => outcome === 'failed'))
+    report.fail(suite, `ava ended with ${code}`, noise.slice(-40).join('\n'));
+}
+
+/** @param {string} folder of a workspace */
+const patternsOf = (folder) =>
+  folder === 'test' ? ['test/dist/**/*.test.js'] : [`${folder}/dist/test/**/*.test.js`];
+
+async function unit(report) {
+  await setUp(['build', 'run'], 'all');
+  const folders = testedPackages().filter((folder) => folder !== 'test');
+  const patterns = folders.flatMap(patternsOf).concat(`!**/*${INTEGRATION}`);
+  await ava(report, 'unit', patterns);
+}
+
+async function all(report) {
+  await setUp(['build', 'run', 'test', 'qemu'], 'all');
+  await check(report, 'biome', node(BIOME, 'check', '--error-on-warnings', inRoot()));
+  await check(report, 'clang-format', node('setup/clang-format.mjs', '--check'));
+  await check(report, 'protocol schemas', node('protocol/generate.mjs', '--check'));
+  await nativeTests(report, ['asan', 'tsan']);
+  await fuzzers(report);
+  for (const folder of testedPackages()) await ava(report, folder, patternsOf(folder));
+}
+
+async function coverage(report) {
+  await setUp(['build', 'run', 'test', 'qemu'], 'all');
+  const reporters = ['--reporter=text', '--reporter=html', '--reports-dir=coverage'];
+  const wrapper = [inRoot(C8), ...reporters, '--exclude=**/test/**', process.execPath];
+  await ava(report, 'coverage', testedPackages().flatMap(patternsOf), wrapper);
+  process.stdout.write('coverage/index.html shows what was covered\n');
+}
+
+const MODES = { all, unit, coverage };
+
+await exitOnFailure(async () => {
+  const mode = process.argv[2] ?? 'all';
+  if (!Object.hasOwn(MODES, mode))
+    throw new Failure(`unknown kind of test "${mode}", known are ${Object.keys(MODES).join(', ')}`);
+  const report = new Report();
+  await MODES[mode](report);
+  if (!report.finish()) process.exitCode = 1;
+});
