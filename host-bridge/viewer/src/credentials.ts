@@ -25,6 +25,8 @@ function load(key: string): string | undefined {
 /** Keeps a token for one session, or for every session where `id` is undefined. */
 export function keepToken(token: string, id?: string): void {
   store(id ?? EVERY, token);
+  // The list of sessions is asked for with whatever there is: the bridge shows what the token opens.
+  if (!load(EVERY)) store(EVERY, token);
 }
 
 /** The token for a session; the one for every session where it has none of its own. */

@@ -1,5 +1,8 @@
 // Where a picture is drawn: a canvas that fits into its element, and the way from the page's coordinates to the
 // picture's. Queue: one picture; a newer one replaces it (the newest wins).
+// A 2D canvas on the main thread: beside WebGL, ImageBitmap and a worker with an OffscreenCanvas it had the shortest way
+// from received to drawn where there is no GPU, which is where it matters.
+import { leaveTurn, takeTurn } from './thumbnail-painter.js';
 
 export interface DrawHandler {
   /** The picture is in the canvas. @param wait how long it took since it left the decoder [ms] */
@@ -25,6 +28,8 @@ export class Screen {
   #waiting: Waiting | undefined;
   #frameRequest: number | undefined;
   #listeners = new Set<() => void>();
+  #width = 1;
+  #height = 1;
 
   /** Pictures that were replaced by newer ones before they were drawn. */
   superseded = 0;
@@ -35,7 +40,8 @@ export class Screen {
   top = 0;
   scale = 1;
 
-  constructor() {
+  /** @param thumbnail a small picture among others: no more pixels than are seen, and drawn in turns with the others */
+  constructor(readonly thumbnail = false) {
     this.element.className = 'screen';
     this.canvas.className = 'picture';
     this.canvas.width = this.canvas.height = 1;
@@ -47,12 +53,13 @@ export class Screen {
     this.#observer.observe(this.element);
   }
 
+  /** Size of the picture [pixels]. */
   get width(): number {
-    return this.canvas.width;
+    return this.#width;
   }
 
   get height(): number {
-    return this.canvas.height;
+    return this.#height;
   }
 
   /** Calls `listener` whenever the picture's place or size has changed. */
@@ -61,8 +68,8 @@ export class Screen {
   }
 
   /**
-   * Shows a picture and closes its frame. The first one in a display interval is drawn at once; what comes while that
-   * one waits for the display takes turns in the next interval, the newest only.
+   * Shows a picture and closes its frame. Thumbnails take turns. Otherwise the first one in a display interval is drawn at
+   * once, and of what comes while that one waits for the display, the newest in the next interval.
    * @param width visible part, from the left upper corner [pixels]
    */
   show(
@@ -73,8 +80,9 @@ export class Screen {
     handler: DrawHandler,
   ): void {
     const next: Waiting = { frame, width, height, decodedAt, handler };
-    if (this.#frameRequest === undefined) {
+    if (!this.thumbnail && this.#frameRequest === undefined) {
       this.#draw(next);
+      this.#frameRequest = requestAnimationFrame(this.#drawWaiting);
       return;
     }
     if (this.#waiting) {
@@ -82,26 +90,37 @@ export class Screen {
       this.superseded++;
     }
     this.#waiting = next;
+    if (this.thumbnail) takeTurn(this.#drawWaiting);
   }
+
+  readonly #drawWaiting = () => {
+    this.#frameRequest = undefined;
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    if (!waiting) return;
+    this.#draw(waiting);
+    if (!this.thumbnail) this.#frameRequest = requestAnimationFrame(this.#drawWaiting);
+  };
 
   #draw({ frame, width, height, decodedAt, handler }: Waiting): void {
     const { canvas } = this;
-    if (canvas.width !== width || canvas.height !== height) {
-      canvas.width = width;
-      canvas.height = height;
+    if (this.#width !== width || this.#height !== height) {
+      this.#width = width;
+      this.#height = height;
       this.#layout();
+    }
+    const shrink = this.thumbnail ? Math.min(1, this.scale * (devicePixelRatio || 1)) : 1;
+    const canvasWidth = Math.max(1, Math.round(width * shrink));
+    const canvasHeight = Math.max(1, Math.round(height * shrink));
+    if (canvas.width !== canvasWidth || canvas.height !== canvasHeight) {
+      canvas.width = canvasWidth;
+      canvas.height = canvasHeight;
     }
     const w = Math.min(width, frame.displayWidth);
     const h = Math.min(height, frame.displayHeight);
-    this.#context.drawImage(frame, 0, 0, w, h, 0, 0, width, height);
+    this.#context.drawImage(frame, 0, 0, w, h, 0, 0, canvasWidth, canvasHeight);
     frame.close();
     this.drawn++;
-    this.#frameRequest = requestAnimationFrame(() => {
-      this.#frameRequest = undefined;
-      const waiting = this.#waiting;
-      this.#waiting = undefined;
-      if (waiting) this.#draw(waiting);
-    });
     handler.drawn(performance.now() - decodedAt);
   }
 
@@ -124,6 +143,7 @@ export class Screen {
     this.#observer.disconnect();
     if (this.#frameRequest !== undefined) cancelAnimationFrame(this.#frameRequest);
     this.#frameRequest = undefined;
+    leaveTurn(this.#drawWaiting);
     this.#waiting?.frame.close();
     this.#waiting = undefined;
     this.#listeners.clear();

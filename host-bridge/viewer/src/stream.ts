@@ -53,8 +53,8 @@ const open = new Map<string, Stream>();
 export const openStreams: ReadonlyMap<string, Stream> = open;
 
 export class Stream {
-  readonly screen = new Screen();
-  readonly cursor = new Cursor(this.screen);
+  readonly screen: Screen;
+  readonly cursor: Cursor;
   readonly #connection: Connection;
   readonly #decoder: Decoder;
   readonly #acks: Acknowledger;
@@ -78,12 +78,16 @@ export class Stream {
    * @param id the session
    * @param codecs what the browser decodes
    * @param changed called when the reason, the welcome or the picture's size has changed
+   * @param thumbnail whether the picture is a small one among others
    */
   constructor(
     readonly id: string,
     codecs: readonly string[],
     readonly changed: () => void,
+    thumbnail = false,
   ) {
+    this.screen = new Screen(thumbnail);
+    this.cursor = new Cursor(this.screen);
     this.#acks = new Acknowledger(({ sequence, decode, render }) => {
       const queued = Math.min(1000, this.#decoder.queued);
       this.#connection.send({ type: 'ack', sequence, decode, render, queued });
@@ -282,6 +286,10 @@ export class Stream {
         const now = at + render;
         this.#drawnRate.add(now);
         this.#acks.drawn(render);
+        if (!this.#pictureSinceWelcome) {
+          this.#pictureSinceWelcome = true;
+          this.changed();
+        }
         // A keepalive shows an old picture again: how long ago that was made is not a latency.
         if ((header.flags & VideoFlag.KEEPALIVE) === 0) {
           this.#timings.add({
@@ -297,9 +305,5 @@ export class Stream {
       },
     });
     this.#acks.out(header.sequence, decode);
-    if (!this.#pictureSinceWelcome) {
-      this.#pictureSinceWelcome = true;
-      this.changed();
-    }
   }
 }

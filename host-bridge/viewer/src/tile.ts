@@ -5,6 +5,9 @@ import { sessionHref } from './router.js';
 import type { SessionSummary } from './sessions.js';
 import { Stream } from './stream.js';
 
+/** Shapes of a tile, width by height: a picture outside of them gets bars. */
+const NARROWEST = 1.25;
+const WIDEST = 1.9;
 /** How often a tile says anew what its stream is like [ms]. */
 const FACTS_EVERY = 1_000;
 
@@ -47,7 +50,7 @@ export class Tile {
     if (this.#stream) {
       this.#stream.onScreen = visible;
     } else if (visible && !this.environment) {
-      this.#stream = new Stream(this.#summary.id, this.codecs, () => this.#show());
+      this.#stream = new Stream(this.#summary.id, this.codecs, () => this.#show(), true);
       this.#picture.prepend(this.#stream.screen.element);
       this.#timer = setInterval(() => this.#showFacts(), FACTS_EVERY);
     }
@@ -66,6 +69,11 @@ export class Tile {
     this.element.dataset.state = reason ? reason.id : 'live';
     this.#dot.className = `dot ${reason ? (reason.busy ? 'busy' : 'off') : 'live'}`;
     this.#reason.hidden = !reason;
+    if (stream?.hasPicture) {
+      const { width, height } = stream.screen;
+      const ratio = Math.min(WIDEST, Math.max(NARROWEST, width / height));
+      this.#picture.style.aspectRatio = ratio.toFixed(4);
+    }
     this.#picture.classList.toggle('stale', reason !== undefined && (stream?.hasPicture ?? false));
     setText(this.#reason, reason?.title ?? '');
     this.element.title = reason ? `${reason.title}. ${reason.text}` : this.#summary.title;
