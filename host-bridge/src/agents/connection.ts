@@ -1,0 +1,172 @@
+// One agent's connection: framing, hello, heartbeat, errors. What sessions mean is agents.ts's.
+import type { Socket } from 'node:net';
+import {
+  AGENT_VERSION,
+  AgentDecoder,
+  type AgentErrorCode,
+  AgentProtocolError,
+  encodeAgent,
+  type FromAgent,
+  type ToAgent,
+} from '@scanbridge/protocol/agent';
+import type { Logger } from 'pino';
+import { reasonOf } from '../errors.js';
+
+/** An agent says hello within this time [ms]. */
+const HELLO_LIMIT_MS = 5000;
+/** Each side sends a ping this often; three missed end the connection [ms]. */
+export const AGENT_HEARTBEAT_MS = 2000;
+const MISSED = 3;
+/** With more waiting in the socket, input is dropped: an agent that does not read gets stale events otherwise [bytes]. */
+const INPUT_BUFFER_LIMIT = 64 * 1024;
+/** With more waiting in the socket, the connection ends [bytes]. */
+const BUFFER_LIMIT = 1024 * 1024;
+
+export type Hello = Extract<FromAgent, { type: 'hello' }>;
+export type SessionMessage = Extract<FromAgent, { type: 'session-open' | 'session-close' }>;
+
+/** What a connection tells its owner. */
+export interface AgentConnectionEvents {
+  /** The first message; `welcome` is sent when it returns. @throws {AgentProtocolError} to refuse */
+  hello(connection: AgentConnection, hello: Hello): void;
+  /** @throws {AgentProtocolError} to answer with an error and close */
+  message(connection: AgentConnection, message: SessionMessage): void;
+  /** Exactly once. */
+  gone(connection: AgentConnection, reason: string): void;
+}
+
+/** Owns one socket. */
+export class AgentConnection {
+  readonly #decoder = new AgentDecoder('agent');
+  readonly #log: Logger;
+  #hello: Hello | undefined;
+  #gone = false;
+  #lastHeard = Date.now();
+  #pings = 0;
+  readonly #helloTimer: NodeJS.Timeout;
+  #heartbeat: NodeJS.Timeout | undefined;
+
+  /**
+   * @param id for logs
+   * @param local whether the agent runs on this machine, so that it can name sockets of it
+   */
+  constructor(
+    private readonly socket: Socket,
+    readonly id: string,
+    readonly local: boolean,
+    private readonly events: AgentConnectionEvents,
+    log: Logger,
+  ) {
+    this.#log = log.child({ agent: id });
+    this.#helloTimer = setTimeout(
+      () => this.fail('TIMEOUT', `no hello within ${HELLO_LIMIT_MS / 1000} s`),
+      HELLO_LIMIT_MS,
+    );
+    socket
+      .on('data', (chunk) => this.#onData(chunk))
+      .on('error', (error) => this.#end(reasonOf(error)))
+      .on('close', () => this.#end('it closed the connection'));
+  }
+
+  /** The agent's hello; undefined before it came. */
+  get hello(): Hello | undefined {
+    return this.#hello;
+  }
+
+  send(message: ToAgent): void {
+    if (this.#gone) return;
+    const waiting = this.socket.writableLength;
+    if (message.type === 'session-input' && waiting > INPUT_BUFFER_LIMIT) return;
+    if (waiting > BUFFER_LIMIT) this.#end('it does not read');
+    else this.socket.write(encodeAgent(message));
+  }
+
+  /** Says that a request about one session failed; the connection goes on. */
+  refuse(session: string, code: AgentErrorCode, message: string): void {
+    this.#log.warn({ code, session }, message);
+    this.send({ type: 'error', code, message: message.slice(0, 512), session });
+  }
+
+  /** Says what is wrong, then closes. */
+  fail(code: AgentErrorCode, message: string): void {
+    if (this.#gone) return;
+    this.#log.warn({ code }, message);
+    this.send({ type: 'error', code, message: message.slice(0, 512) });
+    this.#end(message);
+  }
+
+  #onData(chunk: Uint8Array): void {
+    if (this.#gone) return;
+    this.#lastHeard = Date.now();
+    try {
+      for (const message of this.#decoder.push(chunk)) {
+        this.#onMessage(message);
+        if (this.#gone) return;
+      }
+    } catch (error) {
+      if (error instanceof AgentProtocolError) this.fail(error.code, error.message);
+      else this.fail('BAD_MESSAGE', reasonOf(error));
+    }
+  }
+
+  #onMessage(message: FromAgent): void {
+    if ((message.type === 'hello') === (this.#hello !== undefined)) {
+      throw new AgentProtocolError('BAD_STATE', this.#hello ? 'a second hello' : 'no hello yet');
+    }
+    switch (message.type) {
+      case 'hello':
+        this.#onHello(message);
+        break;
+      case 'ping':
+        this.send({ type: 'pong', token: message.token });
+        break;
+      case 'pong':
+        return;
+      case 'error':
+        this.#log.warn({ code: message.code, session: message.session }, message.message);
+        return;
+      default:
+        this.events.message(this, message);
+    }
+  }
+
+  #onHello(hello: Hello): void {
+    if (hello.version !== AGENT_VERSION) {
+      throw new AgentProtocolError(
+        'BAD_VERSION',
+        `the agent speaks version ${hello.version}, this bridge ${AGENT_VERSION}; update the older one`,
+      );
+    }
+    clearTimeout(this.#helloTimer);
+    this.events.hello(this, hello);
+    this.#hello = hello;
+    this.send({
+      type: 'welcome',
+      version: AGENT_VERSION,
+      agent: this.id,
+      heartbeat: AGENT_HEARTBEAT_MS,
+    });
+    this.#heartbeat = setInterval(() => this.#beat(), AGENT_HEARTBEAT_MS);
+    this.#log.info({ name: hello.name }, 'agent is there');
+  }
+
+  #beat(): void {
+    if (Date.now() - this.#lastHeard > MISSED * AGENT_HEARTBEAT_MS) {
+      this.fail('TIMEOUT', `nothing was heard for ${(MISSED * AGENT_HEARTBEAT_MS) / 1000} s`);
+      return;
+    }
+    this.#pings = (this.#pings + 1) >>> 0;
+    this.send({ type: 'ping', token: this.#pings });
+  }
+
+  #end(reason: string): void {
+    if (this.#gone) return;
+    this.#gone = true;
+    clearTimeout(this.#helloTimer);
+    clearInterval(this.#heartbeat);
+    this.socket.end();
+    const cut = setTimeout(() => this.socket.destroy(), 500);
+    this.socket.once('close', () => clearTimeout(cut));
+    this.events.gone(this, reason);
+  }
+}

@@ -1,0 +1,47 @@
+// Reads option values of the command line that have a form of their own.
+
+import type { TestPatternOptions } from '../bridge.js';
+import { OptionError } from '../errors.js';
+import type { ScanoutOptions } from '../sources/scanouts.js';
+
+/** `WxH@FPS`, as 1280x720@60. @throws {OptionError} */
+export function parseTestPattern(text: string): TestPatternOptions {
+  const match = /^(\d{1,5})x(\d{1,5})(?:@(\d{1,3}))?$/.exec(text);
+  if (!match) throw new OptionError(`"${text}" is no test pattern`, 'write it as 1280x720@60');
+  return { width: Number(match[1]), height: Number(match[2]), fps: Number(match[3] ?? 60) };
+}
+
+function parseSize(text: string): { width: number; height: number } {
+  const match = /^(\d{1,5})x(\d{1,5})$/.exec(text);
+  if (!match) throw new OptionError(`"${text}" is no size`, 'write it as size=1280x800');
+  return { width: Number(match[1]), height: Number(match[2]) };
+}
+
+/** `1`, `1-3`, or `1+4`; scanout numbers. */
+function parseScanouts(text: string): number[] {
+  const numbers = text.split('+').flatMap((part) => {
+    const match = /^(\d{1,2})(?:-(\d{1,2}))?$/.exec(part);
+    const from = Number(match?.[1]);
+    const to = Number(match?.[2] ?? match?.[1]);
+    if (!match || to < from || to > 63) {
+      throw new OptionError(`"${text}" are no scanouts`, 'write them as enable=1-2, or enable=1+3');
+    }
+    return Array.from({ length: to - from + 1 }, (_, i) => from + i);
+  });
+  return [...new Set(numbers)];
+}
+
+/** `SOCKET[,name=NAME][,enable=1-2][,size=WxH]`. @throws {OptionError} */
+export function parseScanoutSocket(text: string): ScanoutOptions {
+  const [socket = '', ...parts] = text.split(',');
+  let options: ScanoutOptions = { socket };
+  if (socket === '') throw new OptionError('--scanout names no socket', 'write --scanout SOCKET');
+  for (const part of parts) {
+    const [key, value = ''] = part.split('=', 2);
+    if (key === 'name') options = { ...options, name: value };
+    else if (key === 'enable') options = { ...options, enable: parseScanouts(value) };
+    else if (key === 'size') options = { ...options, size: parseSize(value) };
+    else throw new OptionError(`--scanout has no "${part}"`, 'use name=, enable= and size=');
+  }
+  return options;
+}

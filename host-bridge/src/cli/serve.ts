@@ -1,0 +1,140 @@
+// scanbridge serve
+import { readFile } from 'node:fs/promises';
+import type { Argv } from 'yargs';
+import { parseToken } from '../auth.js';
+import { DEFAULT_BOUNDS } from '../bitrate.js';
+import { type BridgeOptions, startBridge } from '../bridge.js';
+import { OptionError, reasonOf } from '../errors.js';
+import { createLog } from '../log.js';
+import { parseScanoutSocket, parseTestPattern } from './arguments.js';
+
+/** Port of a bridge that nobody told another one. */
+export const DEFAULT_PORT = 8470;
+/** A second signal, or this long after the first, ends the process whatever is left [ms]. */
+const SHUTDOWN_LIMIT_MS = 5000;
+
+export function serveOptions(yargs: Argv) {
+  return yargs
+    .option('host', {
+      type: 'string',
+      default: '127.0.0.1',
+      describe: 'address to listen on; any but loopback needs --token',
+    })
+    .option('port', { type: 'number', default: DEFAULT_PORT, describe: 'port; 0: any free one' })
+    .option('token', {
+      type: 'string',
+      array: true,
+      default: [] as string[],
+      describe: 'SECRET[,session=ID][,access=view|control]; also from $SCANBRIDGE_TOKEN',
+    })
+    .option('allow-origin', {
+      type: 'string',
+      array: true,
+      default: [] as string[],
+      describe: 'origin of another page that may use the bridge, as https://name',
+    })
+    .option('tls-cert', {
+      type: 'string',
+      describe: 'certificate chain in PEM',
+      implies: 'tls-key',
+    })
+    .option('tls-key', { type: 'string', describe: 'its private key', implies: 'tls-cert' })
+    .option('test-pattern', {
+      type: 'string',
+      array: true,
+      default: [] as string[],
+      describe: 'a session that shows a moving picture, as 1280x720@60',
+    })
+    .option('scanout', {
+      type: 'string',
+      array: true,
+      default: [] as string[],
+      describe:
+        "sessions of a VM: SOCKET[,name=NAME][,enable=1-2][,size=WxH] of QEMU's frame-export",
+    })
+    .option('agent-socket', { type: 'string', describe: 'Unix socket for agents of this machine' })
+    .option('engine', {
+      choices: ['auto', 'x264', 'openh264'] as const,
+      default: 'auto' as const,
+      describe: 'encoder; "scanbridge probe" tells which work',
+    })
+    .option('bitrate', {
+      type: 'number',
+      default: DEFAULT_BOUNDS.start,
+      describe: 'where sessions start [kbit/s]',
+    })
+    .option('min-bitrate', { type: 'number', default: DEFAULT_BOUNDS.min, describe: '[kbit/s]' })
+    .option('max-bitrate', { type: 'number', default: DEFAULT_BOUNDS.max, describe: '[kbit/s]' })
+    .option('max-fps', { type: 'number', default: 60, describe: 'pictures a second at most' })
+    .option('keepalive', {
+      type: 'number',
+      default: 1000,
+      describe: 'a still picture is encoded anew this often [ms]; 0: never',
+    })
+    .option('max-viewers', { type: 'number', default: 256, describe: 'viewers at a time' })
+    .option('log-level', {
+      choices: ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const,
+      default: 'info' as const,
+      describe: 'what is logged to standard error',
+    })
+    .example('$0 serve --test-pattern 1280x720@60', 'a picture to see that all works')
+    .example('$0 serve --scanout vm.sock,enable=1-2', 'two more displays of a VM')
+    .example('$0 serve --host 0.0.0.0 --token $(openssl rand -hex 16)', 'for other machines');
+}
+
+type ServeArguments = Awaited<ReturnType<typeof serveOptions>['argv']>;
+
+async function readPem(path: string): Promise<Buffer> {
+  return readFile(path).catch((error: unknown) => {
+    throw new OptionError(`cannot read ${path}: ${reasonOf(error)}`, 'give a readable PEM file');
+  });
+}
+
+async function bridgeOptions(args: ServeArguments): Promise<BridgeOptions> {
+  const tokens = [...args.token, ...(process.env.SCANBRIDGE_TOKEN?.split(/\s+/) ?? [])];
+  const { tlsCert, tlsKey, agentSocket } = args;
+  return {
+    host: args.host,
+    port: args.port,
+    tokens: tokens.filter((token) => token !== '').map(parseToken),
+    allowOrigins: args.allowOrigin,
+    ...(tlsCert && tlsKey && { tls: { cert: await readPem(tlsCert), key: await readPem(tlsKey) } }),
+    testPatterns: args.testPattern.map(parseTestPattern),
+    scanouts: args.scanout.map(parseScanoutSocket),
+    ...(agentSocket !== undefined && { agentSocket }),
+    engine: args.engine,
+    bitrate: {
+      min: Math.min(args.minBitrate, args.bitrate),
+      start: args.bitrate,
+      max: args.maxBitrate,
+    },
+    maxFps: args.maxFps,
+    keepaliveMs: args.keepalive,
+    maxViewers: args.maxViewers,
+    log: createLog(args.logLevel),
+  };
+}
+
+/** Runs until a signal. */
+export async function serve(args: ServeArguments): Promise<void> {
+  const options = await bridgeOptions(args);
+  const bridge = await startBridge(options);
+  const { log } = options;
+  process.stdout.write(`Scanbridge is at ${bridge.url}\n`);
+  if (options.tokens?.length)
+    process.stdout.write('Open it with ?token=SECRET behind the address.\n');
+  if (!options.tls && options.host !== '127.0.0.1' && options.host !== 'localhost') {
+    log?.warn('video and tokens travel in the clear: use --tls-cert, or a proxy that does TLS');
+  }
+  const signal = await new Promise<string>((resolve) => {
+    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+      process.on(name, () => {
+        resolve(name);
+        process.once(name, () => process.exit(130));
+      });
+    }
+  });
+  log?.info({ signal }, 'shutting down');
+  setTimeout(() => process.exit(1), SHUTDOWN_LIMIT_MS).unref();
+  await bridge.close();
+}

@@ -1,0 +1,135 @@
+// The engine of this platform behind what a worker needs of it. The only file that knows the native package.
+import type { Engine } from '@scanbridge/native-host-linux';
+import { reasonOf, WorkerError } from '../errors.js';
+import { cursorRgba } from './cursor.js';
+import type { EngineReport, EngineSpec, FromWorker, SourceSpec, WorkerStats } from './messages.js';
+
+/** What an open engine says. */
+export interface EngineEvents {
+  /** A complete binary message of the viewer protocol. */
+  unit(message: Buffer): void;
+  event(event: FromWorker): void;
+  failed(code: string, message: string, remedy: string): void;
+  ended(message: string): void;
+}
+
+type Native = typeof import('@scanbridge/native-host-linux');
+
+/** @throws {WorkerError} ENGINE_NOT_BUILT */
+async function loadNative(): Promise<Native> {
+  try {
+    return await import('@scanbridge/native-host-linux');
+  } catch (error) {
+    throw new WorkerError(
+      'ENGINE_NOT_BUILT',
+      `the native part of the engines cannot be loaded: ${reasonOf(error)}`,
+      'run "npm run build" once, then start the bridge again',
+    );
+  }
+}
+
+/** Tries all engines of this platform. */
+export async function probeEngines(): Promise<EngineReport[]> {
+  const native = await loadNative();
+  return await native.probe();
+}
+
+/** An engine that encodes one source until it is closed, fails, or its source ends. */
+export class EngineHandle {
+  #engine: Engine | undefined;
+  #closing = false;
+  #past = { encoded: 0, dropped: 0, unchanged: 0, keepalives: 0 };
+
+  private constructor(
+    private readonly native: Native,
+    private readonly source: SourceSpec,
+    private spec: EngineSpec,
+    private readonly events: EngineEvents,
+  ) {
+    this.#open();
+  }
+
+  /** @throws {WorkerError} ENGINE_NOT_BUILT, {EngineError} BAD_OPTION */
+  static async open(source: SourceSpec, spec: EngineSpec, events: EngineEvents) {
+    return new EngineHandle(await loadNative(), source, spec, events);
+  }
+
+  requestKeyFrame(): void {
+    this.#engine?.requestKeyFrame();
+  }
+
+  setBitrate(kbps: number): void {
+    this.spec = { ...this.spec, bitrateKbps: kbps };
+    this.#engine?.setBitrate(kbps);
+  }
+
+  /** Inactive: nothing is captured or encoded; the libraries stay loaded, so that waking takes milliseconds. */
+  setActive(active: boolean): void {
+    if (active === (this.#engine !== undefined) || this.#closing) return;
+    if (active) this.#open();
+    else void this.#shut();
+  }
+
+  /** @param lost access units that the pipe dropped */
+  stats(lost: number): WorkerStats {
+    const now = this.#engine?.stats();
+    return {
+      encoded: this.#past.encoded + (now?.encoded ?? 0),
+      dropped: this.#past.dropped + (now?.droppedBeforeEncode ?? 0),
+      unchanged: this.#past.unchanged + (now?.skippedUnchanged ?? 0),
+      keepalives: this.#past.keepalives + (now?.keepalives ?? 0),
+      lost,
+      encodeUs: now?.latency ?? { p50: 0, p95: 0, p99: 0 },
+    };
+  }
+
+  async close(): Promise<void> {
+    this.#closing = true;
+    await this.#shut();
+  }
+
+  #open(): void {
+    const engine = new this.native.Engine({
+      source: this.source,
+      ...this.spec,
+      cursor: this.source.kind !== 'test-pattern',
+    });
+    this.#engine = engine;
+    const { events } = this;
+    engine.on('video', (message) => events.unit(message));
+    engine.on('config', (config) => events.event({ type: 'config', ...config }));
+    engine.on('state', ({ state }) => events.event({ type: 'state', state }));
+    engine.on('chosen', (chosen) => {
+      const tried = chosen.tried.map((other) => `${other.engine} ${other.path}: ${other.reason}`);
+      const path = [chosen.path, ...tried].join('; not ').slice(0, 500);
+      events.event({ type: 'chosen', engine: chosen.engine, path });
+    });
+    engine.on('cursor', ({ visible, x, y, shape }) => {
+      if (!shape) {
+        events.event({ type: 'cursor', visible, x, y });
+        return;
+      }
+      const { pixels, ...rest } = shape;
+      const rgba = cursorRgba(pixels);
+      events.event({ type: 'cursor', visible, x, y, shape: { ...rest, rgba } });
+    });
+    engine.on('end', (error) => {
+      if (this.#engine !== engine) return;
+      this.#engine = undefined;
+      if (error) events.failed(error.code, error.message, error.remedy);
+      else events.ended('the stream of pictures has ended');
+    });
+  }
+
+  async #shut(): Promise<void> {
+    const engine = this.#engine;
+    if (!engine) return;
+    this.#engine = undefined;
+    const { encoded, droppedBeforeEncode, skippedUnchanged, keepalives } = engine.stats();
+    this.#past.encoded += encoded;
+    this.#past.dropped += droppedBeforeEncode;
+    this.#past.unchanged += skippedUnchanged;
+    this.#past.keepalives += keepalives;
+    await engine.close();
+  }
+}

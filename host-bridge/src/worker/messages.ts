@@ -1,0 +1,139 @@
+// What the bridge and an engine worker say to each other. Commands go over Node's IPC channel; everything the worker
+// says goes over the media pipe (framing.ts), so that a config and the access units it describes stay in order.
+import { SessionState } from '@scanbridge/protocol/viewer';
+import { z } from 'zod';
+
+const dimension = z.number().int().min(1).max(16_384);
+const socket = z.string().min(1).max(107);
+
+/** Where a worker takes pictures from. */
+export const SourceSpec = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('test-pattern'),
+    width: z.number().int().min(2).max(16_384),
+    height: z.number().int().min(2).max(16_384),
+    fps: z.number().int().min(1).max(240),
+  }),
+  z.strictObject({
+    kind: z.literal('scanout'),
+    socket,
+    scanout: z.number().int().min(0).max(63),
+  }),
+  z.strictObject({
+    kind: z.literal('capture'),
+    socket,
+    capture: z.number().int().min(1).max(0xffffffff),
+  }),
+]);
+export type SourceSpec = z.infer<typeof SourceSpec>;
+
+/** How a worker encodes. */
+export const EngineSpec = z.strictObject({
+  engine: z.enum(['auto', 'x264', 'openh264']),
+  bitrateKbps: z.number().int().min(100).max(200_000),
+  maxFps: z.number().int().min(1).max(240),
+  keepaliveMs: z
+    .union([z.literal(0), z.number().int().min(100).max(60_000)])
+    .describe('a still picture is encoded anew this often [ms]; 0: never'),
+});
+export type EngineSpec = z.infer<typeof EngineSpec>;
+
+/** What the bridge sends. */
+export const ToWorker = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('start'), source: SourceSpec, engine: EngineSpec }),
+  z.strictObject({ type: z.literal('probe') }),
+  z.strictObject({ type: z.literal('key-frame') }),
+  z.strictObject({ type: z.literal('active'), active: z.boolean() }),
+  z.strictObject({ type: z.literal('bitrate'), kbps: z.number().int().min(100).max(200_000) }),
+  z.strictObject({ type: z.literal('ping'), token: z.number().int().min(0) }),
+  z.strictObject({ type: z.literal('stop') }),
+]);
+export type ToWorker = z.infer<typeof ToWorker>;
+
+const text = z.string().max(2000);
+
+/** Counters since the worker started. */
+export const WorkerStats = z.object({
+  encoded: z.number().describe('access units that came out of the encoder'),
+  dropped: z.number().describe('pictures replaced by newer ones before encoding'),
+  unchanged: z.number().describe('pictures in which nothing had changed'),
+  keepalives: z.number().describe('unchanged pictures encoded anew'),
+  lost: z.number().describe('access units dropped because the bridge did not read'),
+  encodeUs: z
+    .object({ p50: z.number(), p95: z.number(), p99: z.number() })
+    .describe('picture reached the worker until its access unit came out [us]'),
+});
+export type WorkerStats = z.infer<typeof WorkerStats>;
+
+/** One engine as the probe found it. */
+export const EngineReport = z.object({
+  engine: z.string().max(64),
+  codec: z.string().max(32),
+  works: z.boolean(),
+  paths: z
+    .array(
+      z.object({
+        path: text,
+        works: z.boolean(),
+        elements: z.array(z.string().max(128)).max(64),
+        reason: text.optional().describe('why it does not work'),
+        install: z.array(z.string().max(128)).max(64).optional().describe('Debian packages'),
+        codec: z.string().max(64).optional().describe('RFC 6381, of what it encoded'),
+        millisecondsPerFrame: z.number().optional().describe('at 640x360'),
+      }),
+    )
+    .max(64),
+});
+export type EngineReport = z.infer<typeof EngineReport>;
+
+/** What a worker says, besides access units. */
+export const FromWorker = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('ready') }).describe('The engine takes commands.'),
+  z.object({
+    type: z.literal('chosen'),
+    engine: z.string().max(64),
+    path: text.describe('the chain that frames take, and why not a better one'),
+  }),
+  z.object({
+    type: z.literal('config'),
+    id: z.number().int().min(0).max(65_535),
+    codec: z.string().max(64),
+    width: dimension,
+    height: dimension,
+    codedWidth: dimension,
+    codedHeight: dimension,
+  }),
+  z.object({
+    type: z.literal('state'),
+    state: SessionState,
+    code: z.string().max(64).optional(),
+    message: text.optional(),
+  }),
+  z.object({
+    type: z.literal('cursor'),
+    visible: z.boolean(),
+    x: z.number().int(),
+    y: z.number().int(),
+    shape: z
+      .object({
+        hotX: z.number().int().min(0).max(256),
+        hotY: z.number().int().min(0).max(256),
+        width: z.number().int().min(1).max(256),
+        height: z.number().int().min(1).max(256),
+        rgba: z.string().max(400_000),
+      })
+      .optional(),
+  }),
+  z.object({ type: z.literal('stats'), stats: WorkerStats }),
+  z.object({ type: z.literal('engines'), engines: z.array(EngineReport).max(64) }),
+  z.object({ type: z.literal('pong'), token: z.number().int() }),
+  z.object({
+    type: z.literal('error'),
+    code: z.string().max(64),
+    message: text,
+    remedy: text,
+    fatal: z.boolean().describe('the worker ends after it'),
+  }),
+  z.object({ type: z.literal('end'), message: text }).describe('The source is over.'),
+]);
+export type FromWorker = z.infer<typeof FromWorker>;
