@@ -10,7 +10,7 @@ import { VmError } from './error.js';
 import type { Progress } from './host-command.js';
 import { buildImage } from './image.js';
 import { buildKernel, KERNEL_VERSIONS, type KernelVersion } from './kernel.js';
-import { type Picture, parsePpm } from './picture.js';
+import { type Picture, parseScreendump } from './picture.js';
 import { QemuProcess, qemuBinary } from './qemu.js';
 import { Qmp } from './qmp.js';
 
@@ -367,7 +367,7 @@ export class Guest implements AsyncDisposable {
     const filename = join(this.#directory, `screendump-${head}-${Math.random()}`);
     try {
       await this.qmp.execute('screendump', { filename, device: GPU_ID, head, format: 'ppm' });
-      return parsePpm(await readFile(filename));
+      return parseScreendump(await readFile(filename));
     } finally {
       await rm(filename, { force: true });
     }
@@ -375,15 +375,21 @@ export class Guest implements AsyncDisposable {
 
   /** Resets the guest as its reset button would, and waits until it has booted again. */
   async reset(): Promise<void> {
-    const ready = once(this.#channel, 'hello', {
-      signal: AbortSignal.timeout(DEFAULT_BOOT_SECONDS * 1000),
-    });
-    ready.catch(() => undefined);
+    const ready = this.ready();
     await this.qmp.execute('system_reset');
-    await ready.catch(async (cause) => {
-      const text = `the guest did not come back from a reset${await this.#consoleTail()}`;
-      throw new VmError('BOOT_TIMEOUT', text, { cause });
-    });
+    await ready;
+  }
+
+  /** Waits until the guest is ready once more, after a reset from wherever. */
+  ready(): Promise<void> {
+    const signal = AbortSignal.timeout(DEFAULT_BOOT_SECONDS * 1000);
+    return once(this.#channel, 'hello', { signal }).then(
+      () => undefined,
+      async (cause) => {
+        const text = `the guest did not come back from a reset${await this.#consoleTail()}`;
+        throw new VmError('BOOT_TIMEOUT', text, { cause });
+      },
+    );
   }
 
   /** What the guest's kernel and our init have printed on the serial console. */

@@ -21,7 +21,15 @@ export const KERNEL_VERSIONS = Object.keys(KERNEL_SUITES) as KernelVersion[];
 /** The programs that the guest finds in /opt/scanbridge/bin, each made of one C file and headers. */
 const GUEST_PROGRAMS = ['control', 'kms-paint'] as const;
 
-const COMPILER_FLAGS = ['-std=gnu11', '-O2', '-static', '-Wall', '-Wextra', '-Werror'];
+const COMPILER_FLAGS = [
+  '-std=gnu11',
+  '-O2',
+  '-static',
+  '-Wall',
+  '-Wextra',
+  '-Werror',
+  '-I/usr/include/libdrm',
+];
 
 /** Files that QEMU boots. */
 export interface BootFiles {
