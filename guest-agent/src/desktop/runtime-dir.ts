@@ -31,7 +31,7 @@ while read -r verb group; do
     del) groups=$(printf %s "$groups" | sed "s/ $group / /g") ;;
   esac
 done
-for group in $groups; do kill -KILL -- "-$group" 2>/dev/null; done
+for group in $groups; do kill -s KILL -- "-$group" 2>/dev/null; done
 rm -rf -- "$1" || { sleep 1; rm -rf -- "$1"; }
 `;
 
@@ -54,6 +54,7 @@ export class RuntimeDir {
   private constructor(readonly path: string) {
     this.#reaper = spawn('/bin/sh', ['-c', REAPER, 'scanbridge-reaper', path], {
       cwd: '/',
+      env: { PATH: '/usr/bin:/bin' }, // it has to work whatever PATH this process was given
       detached: true,
       stdio: ['pipe', 'ignore', 'ignore'],
     });
