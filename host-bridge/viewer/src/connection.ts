@@ -4,7 +4,7 @@
 import type { FromViewer, ToViewer } from '@scanbridge/protocol/viewer';
 import { tokenFor } from './credentials.js';
 import { BAD_MESSAGE, MessageError, readMessage, SUBPROTOCOL, VERSION } from './messages.js';
-import { CONNECTING, endingOf, type Reason } from './reasons.js';
+import { CONNECTING, endingOf, type Reason, type Said } from './reasons.js';
 
 /** First wait before connecting again, and the longest [ms]. */
 const BACKOFF_FIRST = 250;
@@ -38,7 +38,7 @@ export class Connection {
   #connects = 0;
   #lastHeard = 0;
   #welcomedAt = 0;
-  #said: string | undefined;
+  #said: Said | undefined;
   #closed = false;
   readonly #wake = () => {
     if (document.visibilityState === 'visible') this.retryNow();
@@ -82,7 +82,7 @@ export class Connection {
 
   /** Closes the connection because of a message that is not of the protocol. */
   refuse(reason: string): void {
-    this.#said = `A message of the bridge cannot be read (${reason})`;
+    this.#said = { code: 'BAD_MESSAGE', message: `a message of the bridge is wrong (${reason})` };
     this.#drop(BAD_MESSAGE, reason);
     this.#ended(BAD_MESSAGE);
   }
@@ -140,7 +140,7 @@ export class Connection {
     if (message?.type === 'ping') {
       this.send({ type: 'pong', token: message.token });
     } else if (message?.type === 'error') {
-      this.#said = message.message;
+      this.#said = message;
     } else if (message) {
       if (message.type === 'welcome') {
         this.#connects++;

@@ -96,7 +96,7 @@ export class GridView implements View {
     }
     if (list.status === 'unauthorized') {
       return {
-        ...endingOf(4401, undefined),
+        ...endingOf(4401),
         title: 'This bridge needs a token',
         text: 'The list of desktops is not open to everybody. Enter a token, or open the complete link that you were given for one desktop.',
       };
@@ -141,9 +141,19 @@ function emptyState(): HTMLElement {
     element(
       'ul',
       {},
-      element('li', {}, 'Start a desktop of its own: ', element('code', {}, 'npm start')),
-      element('li', {}, 'See what is possible here: ', element('code', {}, 'scanbridge probe')),
-      element('li', {}, 'Add a session: ', element('code', {}, 'scanbridge sessions --help')),
+      element('li', {}, 'A desktop of its own: ', element('code', {}, 'npm start')),
+      element(
+        'li',
+        {},
+        'A test picture: ',
+        element('code', {}, 'scanbridge serve --test-pattern 1280x720@60'),
+      ),
+      element(
+        'li',
+        {},
+        'Virtual machines and more: ',
+        element('code', {}, 'scanbridge serve --help'),
+      ),
     ),
   );
 }

@@ -107,10 +107,19 @@ const LOST: Ending = {
   retry: 'soon',
 };
 
+/** What the bridge said before it closed the connection. */
+export interface Said {
+  readonly code: string;
+  readonly message: string;
+}
+
 /** What a closed WebSocket means. `said` is the bridge's own error message, which knows more. */
-export function endingOf(code: number, said: string | undefined): Ending {
+export function endingOf(code: number, said?: Said): Ending {
+  if (said?.code === 'NO_COMMON_CODEC') return { ...undecodable('H.264'), retry: 'never' };
   const ending = ENDINGS[code as CloseCode] ?? LOST;
-  return said ? { ...ending, text: `${said.replace(/\.?$/, '.')} ${ending.text}` } : ending;
+  if (!said) return ending;
+  const message = said.message.charAt(0).toUpperCase() + said.message.slice(1);
+  return { ...ending, text: `${message.replace(/\.?$/, '.')} ${ending.text}` };
 }
 
 /** Why a session has no picture; undefined when it is live. */

@@ -75,6 +75,7 @@ export class SessionView implements View {
     this.#keyboardButton.onpointerdown = (event) => event.preventDefault();
     this.#keyboardButton.hidden = true;
     this.#statsButton = button('stats', 'Statistics (S)', () => this.#toggleStats());
+    this.#statsButton.hidden = environment !== undefined;
     this.#fullscreenButton = button('fullscreen', 'Full screen (F)', () =>
       this.#toggleFullscreen(),
     );
@@ -110,6 +111,7 @@ export class SessionView implements View {
       this.#stage.append(screen.element);
       this.#keyboard = new Keyboard(screen.element, this.#queue, () => this.#showKeyboard());
       this.#pointer = new Pointer(screen, cursor, this.#queue);
+      screen.element.addEventListener('pointerdown', () => this.#keyboard?.take());
     }
     this.#stage.append(this.#notice.element, this.#panel.element);
     this.#observer = new ResizeObserver(() => this.#resizeSoon());
@@ -255,7 +257,7 @@ export class SessionView implements View {
     clearTimeout(this.#resizeTimer);
     this.#resizeTimer = setTimeout(() => {
       const welcome = this.#stream?.welcome;
-      if (!welcome?.resizable || welcome.access !== 'control') return;
+      if (!welcome?.resizable) return;
       const ratio = devicePixelRatio || 1;
       const width = Math.round(this.#stage.clientWidth * ratio);
       const height = Math.round(this.#stage.clientHeight * ratio);

@@ -65,7 +65,9 @@ export class StatsPanel {
         ),
       );
     }
-    const heading = ['', 'mean', 'p50', 'p95'].map((text) => element('th', { scope: 'col' }, text));
+    const heading = ['', 'mean', 'p50', 'p95'].map((text) =>
+      element('th', { class: 'stats-heading', scope: 'col' }, text),
+    );
     this.element = element(
       'aside',
       { class: 'stats', 'aria-label': 'Statistics', hidden: true },

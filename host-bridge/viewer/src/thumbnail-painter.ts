@@ -8,6 +8,10 @@ const BUDGET = 5;
 const waiting = new Set<() => void>();
 let request: number | undefined;
 
+function schedule(): void {
+  if (request === undefined) request = requestAnimationFrame(paint);
+}
+
 function paint(): void {
   request = undefined;
   const start = performance.now();
@@ -16,13 +20,13 @@ function paint(): void {
     draw();
     if (performance.now() - start > BUDGET) break;
   }
-  if (waiting.size > 0) request = requestAnimationFrame(paint);
+  if (waiting.size > 0) schedule();
 }
 
 /** Calls `draw` once, in its turn. */
 export function takeTurn(draw: () => void): void {
   waiting.add(draw);
-  request ??= requestAnimationFrame(paint);
+  schedule();
 }
 
 /** Gives the turn up. */
