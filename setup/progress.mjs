@@ -15,7 +15,7 @@ class Step {
   /** @param {string} title */
   constructor(title) {
     this.#title = title;
-    if (process.stdout.isTTY) this.#timer = setInterval(() => this.#live(), 500).unref();
+    if (process.stderr.isTTY) this.#timer = setInterval(() => this.#live(), 500).unref();
     else this.#plain();
   }
 
@@ -23,9 +23,9 @@ class Step {
   update(detail) {
     this.#detail = detail;
     const now = performance.now();
-    const interval = process.stdout.isTTY ? LIVE_INTERVAL_MS : PLAIN_INTERVAL_MS;
+    const interval = process.stderr.isTTY ? LIVE_INTERVAL_MS : PLAIN_INTERVAL_MS;
     if (now - this.#shown < interval) return;
-    if (process.stdout.isTTY) this.#live();
+    if (process.stderr.isTTY) this.#live();
     else this.#plain();
   }
 
@@ -34,7 +34,7 @@ class Step {
     clearInterval(this.#timer);
     const mark = how === 'done' ? '✓' : '✗';
     const line = `${mark} ${this.#title} (${this.#elapsed()})`;
-    process.stdout.write(process.stdout.isTTY ? `\r\x1b[K${line}\n` : `${line}\n`);
+    process.stderr.write(process.stderr.isTTY ? `\r\x1b[K${line}\n` : `${line}\n`);
   }
 
   #elapsed() {
@@ -46,12 +46,12 @@ class Step {
   #live() {
     this.#shown = performance.now();
     const line = `… ${this.#title} (${this.#elapsed()}) ${this.#detail}`;
-    process.stdout.write(`\r\x1b[K${line.slice(0, (process.stdout.columns || 80) - 1)}`);
+    process.stderr.write(`\r\x1b[K${line.slice(0, (process.stderr.columns || 80) - 1)}`);
   }
 
   #plain() {
     this.#shown = performance.now();
-    process.stdout.write(`… ${this.#title}${this.#detail === '' ? '' : `: ${this.#detail}`}\n`);
+    process.stderr.write(`… ${this.#title}${this.#detail === '' ? '' : `: ${this.#detail}`}\n`);
   }
 }
 

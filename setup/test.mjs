@@ -3,6 +3,7 @@
 //   node setup/test.mjs unit      what needs neither a desktop, a browser nor a VM: seconds
 //   node setup/test.mjs coverage  the suites of "all" with a report of what they covered
 
+import { existsSync } from 'node:fs';
 import { run } from './command.mjs';
 import { exitOnFailure, Failure } from './failure.mjs';
 import { fuzzers, nativeTests } from './native-tests.mjs';
@@ -17,6 +18,8 @@ import { testedPackages } from './typescript.mjs';
 const INTEGRATION = 'integration.test.js';
 const BIOME = 'node_modules/@biomejs/biome/bin/biome';
 const AVA = 'node_modules/ava/entrypoints/cli.mjs';
+/** Keeps what it has built, so only the first call takes its minutes. */
+const QEMU_BUILD = 'qemu-patches/build.sh';
 const C8 = 'node_modules/c8/bin/c8.js';
 
 const node = (script, ...args) => [process.execPath, [inRoot(script), ...args]];
@@ -24,7 +27,9 @@ const node = (script, ...args) => [process.execPath, [inRoot(script), ...args]];
 /** A check that passes or fails as a whole. */
 async function check(report, title, [command, args]) {
   try {
-    await step(title, () => run(title.replaceAll(' ', '-'), command, args));
+    await step(title, (update) =>
+      run(title.replaceAll(' ', '-'), command, args, { onLine: (line) => update(line.trim()) }),
+    );
     report.pass();
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
@@ -78,6 +83,8 @@ async function all(report) {
   await check(report, 'biome', node(BIOME, 'check', '--error-on-warnings', inRoot()));
   await check(report, 'clang-format', node('setup/clang-format.mjs', '--check'));
   await check(report, 'protocol schemas', node('protocol/generate.mjs', '--check'));
+  if (process.platform === 'linux' && existsSync(inRoot(QEMU_BUILD)))
+    await check(report, 'QEMU with our patches', ['bash', [inRoot(QEMU_BUILD), '--qtest']]);
   await nativeTests(report, ['asan', 'tsan']);
   await fuzzers(report);
   for (const folder of testedPackages()) await ava(report, folder, patternsOf(folder));
