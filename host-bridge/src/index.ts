@@ -5,7 +5,7 @@ export { type BitrateBounds, DEFAULT_BOUNDS } from './bitrate.js';
 export { type Bridge, type BridgeOptions, startBridge, type TestPatternOptions } from './bridge.js';
 export { BridgeError, ListenError, OptionError, WorkerError } from './errors.js';
 export { createLog } from './log.js';
-export type { Session, SessionReport } from './session.js';
+export { Session, type SessionReport } from './session.js';
 export type { SessionRegistry } from './session-registry.js';
 export type { ScanoutOptions } from './sources/scanouts.js';
 export { ViewerClient, type ViewerClientOptions } from './viewer-client.js';
