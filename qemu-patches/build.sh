@@ -326,7 +326,7 @@ run_qtests() {
         name=$(basename "$program")
         with_progress "compiling $name" "$build/qtest-build.log" ninja -C "$build" "tests/qtest/$program"
         note "running $name"
-        QTEST_QEMU_BINARY=$build/qemu-system-x86_64 "$build/tests/qtest/$program" --tap -k >&2 ||
+        QTEST_QEMU_BINARY=$binary "$build/tests/qtest/$program" --tap -k >&2 ||
             die "$name failed"
     done
 }
