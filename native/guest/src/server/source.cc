@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/source.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "server/stream.h"
+
+namespace scanbridge::guest {
+
+template <typename Call>
+void Source::ForEachStream(Call call) {
+  // A stream whose client cannot take what it is given ends, and with that leaves the list.
+  for (size_t i = 0; i < streams_.size();) {
+    Stream* stream = streams_[i];
+    call(*stream);
+    if (i < streams_.size() && streams_[i] == stream) i++;
+  }
+}
+
+Source::~Source() {
+  if (!ended_) End(SB_SURFACE_ERROR_NONE, "The capture was closed.");
+}
+
+void Source::Present(std::shared_ptr<Picture> picture, const Damage& damage) {
+  counters_.pictures++;
+  if (newest_ && !newest_sent_) counters_.replaced++;
+  // Streams hold what their clients read; with the last reference the older picture goes back.
+  newest_ = std::move(picture);
+  newest_sent_ = false;
+  if (state_ != SB_STREAM_STATE_ACTIVE) SetState(SB_STREAM_STATE_ACTIVE);
+  ForEachStream([&](Stream& stream) { stream.OnPicture(damage); });
+}
+
+void Source::CursorChanged() {
+  ForEachStream([&](Stream& stream) { stream.OnCursor(); });
+}
+
+void Source::SetState(sb_stream_state state) {
+  if (state == state_) return;
+  state_ = state;
+  ForEachStream([&](Stream& stream) { stream.OnState(); });
+}
+
+void Source::Reset(sb_reset_reason reason) {
+  if (newest_) newest_->Forget();
+  newest_.reset();
+  ForEachStream([&](Stream& stream) { stream.OnReset(reason); });
+}
+
+void Source::DropSurface(uint32_t surface) {
+  ForEachStream([&](Stream& stream) { stream.OnSurfaceGone(surface); });
+  if (newest_ && newest_->content().surface->description.surface == surface) {
+    newest_->Forget();
+    newest_.reset();
+  }
+}
+
+void Source::End(sb_surface_error code, const std::string& text) {
+  if (std::exchange(ended_, true)) return;
+  newest_.reset();
+  // A stream detaches itself while it ends.
+  for (Stream* stream : std::vector<Stream*>(streams_)) stream->OnEnd(code, text);
+  streams_.clear();
+}
+
+void Source::Reclaim() {
+  for (Stream* stream : streams_) {
+    Picture* picture = stream->outstanding();
+    if (picture == nullptr || picture == newest_.get() || !picture->held()) continue;
+    picture->GiveBack();
+    counters_.reclaimed++;
+  }
+}
+
+void Source::Attach(Stream& stream) {
+  streams_.push_back(&stream);
+}
+
+void Source::Detach(Stream& stream) {
+  std::erase(streams_, &stream);
+}
+
+void Source::NoteSent() {
+  newest_sent_ = true;
+  counters_.frames++;
+}
+
+}  // namespace scanbridge::guest
