@@ -8,14 +8,14 @@ export async function ensureModules() {
   if (modulesMatchLock()) return;
   const total = Object.keys(readLock('package-lock.json')).length;
   await step(`npm packages: ${total}`, async (update) => {
-    let fetched = 0;
+    let fetched = 0; // metadata and archive of each package
     await run(
       'npm-ci',
       'npm',
       ['ci', '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=http'],
       {
         onLine: (line) => {
-          if (line.includes('http fetch')) update(`${++fetched} requests of about ${total}`);
+          if (line.includes('http fetch')) update(`${++fetched} requests of about ${2 * total}`);
         },
         hint: 'npm needs a registry that it can reach (npm config get registry).',
       },
