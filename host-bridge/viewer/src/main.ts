@@ -12,6 +12,8 @@ const app = document.getElementById('app');
 if (!app) throw new Error('the page has no #app');
 
 takeTokenFromAddress();
+// Reading the route takes its token, too: the first question to the bridge already needs it.
+currentRoute();
 const environment = environmentReason();
 const codecs = environment ? [] : await decodableCodecs();
 const sessions = new Sessions();

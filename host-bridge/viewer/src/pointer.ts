@@ -121,18 +121,24 @@ export class Pointer {
   }
 }
 
+/** Chromium and WebKit keep the old wheelDelta beside the standard's delta. */
+interface OldWheelEvent {
+  readonly wheelDeltaX?: number;
+  readonly wheelDeltaY?: number;
+}
+
 /** The movement of a wheel event: steps of 120 where it is a wheel, pixels where it is a touch pad. */
 function wheelMovement(event: WheelEvent): { dx: number; dy: number; discrete: boolean } {
-  // Chromium and WebKit keep the old wheelDelta, whole steps of 120 for a wheel; Firefox counts a wheel in lines.
-  const { wheelDeltaX = 0, wheelDeltaY = 0 } = event as { wheelDeltaX?: number } & {
-    wheelDeltaY?: number;
-  };
-  const steps = (delta: number) => delta % WHEEL_STEP === 0;
   if (event.deltaMode === WheelEvent.DOM_DELTA_LINE) {
     const perLine = WHEEL_STEP / LINES_OF_A_STEP;
     return { dx: event.deltaX * perLine, dy: event.deltaY * perLine, discrete: true };
   }
-  if ((wheelDeltaX !== 0 || wheelDeltaY !== 0) && steps(wheelDeltaX) && steps(wheelDeltaY)) {
+  const { wheelDeltaX = 0, wheelDeltaY = 0 } = event as OldWheelEvent;
+  // A wheel has whole steps; a touch pad's wheelDelta is three times its delta.
+  const steps = (old: number, delta: number) => old % WHEEL_STEP === 0 && old !== -3 * delta;
+  const vertical = wheelDeltaY !== 0 && steps(wheelDeltaY, event.deltaY);
+  const horizontal = wheelDeltaX !== 0 && steps(wheelDeltaX, event.deltaX);
+  if (vertical || horizontal) {
     return { dx: 0 - wheelDeltaX, dy: 0 - wheelDeltaY, discrete: true };
   }
   const unit = event.deltaMode === WheelEvent.DOM_DELTA_PAGE ? PAGE : 1;

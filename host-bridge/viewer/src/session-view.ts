@@ -61,6 +61,7 @@ export class SessionView implements View {
       token: (token) => {
         keepToken(token, id);
         this.#stream?.retryNow();
+        sessions.refresh();
       },
       grid: () => {
         location.hash = '#/';

@@ -88,6 +88,8 @@ export class Sessions {
     }
     this.#asking = false;
     clearTimeout(this.#timer);
+    // A token does not grow: whoever enters one asks again.
+    if (this.#list.status === 'unauthorized') return;
     const wait = Math.min(INTERVAL_LONGEST, INTERVAL * 1.5 ** this.#failures);
     this.#timer = setTimeout(() => this.refresh(), wait);
   }

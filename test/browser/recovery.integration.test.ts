@@ -1,0 +1,99 @@
+// The picture comes back by itself, whatever went away: the bridge, the worker, the browser's decoder.
+import { type Bridge, startBridge } from '@scanbridge/bridge';
+import anyTest, { type TestFn } from 'ava';
+import { type Chromium, startChromium } from './chromium.js';
+import { until, ViewerPage } from './viewer-page.js';
+
+const testPatterns = [{ id: 'test', width: 640, height: 360, fps: 30 }];
+
+const test = anyTest as TestFn<{ chromium: Chromium }>;
+
+test.before(async (t) => {
+  t.context.chromium = await startChromium();
+});
+
+test.after.always(async (t) => {
+  await t.context.chromium?.close();
+});
+
+test.serial('the picture returns when the bridge was restarted, without a reload', async (t) => {
+  let bridge: Bridge = await startBridge({ testPatterns });
+  t.teardown(() => bridge.close());
+  const port = Number(new URL(bridge.url).port);
+  const viewer = await ViewerPage.open(t.context.chromium.context, bridge.url, 'test');
+  await viewer.picture();
+  await viewer.evaluate('window.marker = 1');
+
+  await bridge.close();
+  const told = await until('a reason', () => viewer.shownReason());
+  t.true(['shutdown', 'disconnected', 'connecting'].includes(told.id), told.id);
+  await until('a failed attempt', async () => (await viewer.reason()) === 'disconnected');
+
+  bridge = await startBridge({ testPatterns, port });
+  const stats = await viewer.picture(10);
+  t.is(stats.connects, 2);
+  t.is(stats.gaps, 0, 'a new numbering is no gap');
+  t.is(await viewer.evaluate('window.marker'), 1);
+  t.is(await viewer.shownReason(), undefined);
+  await viewer.close();
+});
+
+test.serial('the picture returns when the worker was killed, on the same connection', async (t) => {
+  const bridge = await startBridge({ testPatterns });
+  t.teardown(() => bridge.close());
+  const viewer = await ViewerPage.open(t.context.chromium.context, bridge.url, 'test');
+  await viewer.picture();
+  // The reason may last for a moment only: it is written down as it comes.
+  await viewer.evaluate(`window.reasons = new Set();
+    new MutationObserver(() => {
+      const { reason } = document.querySelector('.notice').dataset;
+      if (reason) window.reasons.add(reason);
+    }).observe(document.querySelector('.notice'), { attributes: true })`);
+
+  const session = bridge.sessions.get('test');
+  const { workerPid } = session.report();
+  if (!workerPid) throw new Error('no worker');
+  process.kill(workerPid, 'SIGKILL');
+  await until('another worker', () => {
+    const pid = session.report().workerPid;
+    return pid !== undefined && pid !== workerPid;
+  });
+  const stats = await viewer.picture(10);
+  t.is(stats.connects, 1);
+  t.is(stats.gaps, 0);
+  t.true((await viewer.evaluate<string[]>('[...window.reasons]')).includes('restarting'));
+  t.deepEqual(viewer.complaints, []);
+  await viewer.close();
+});
+
+test.serial('the picture returns when the decoder has failed', async (t) => {
+  const bridge = await startBridge({ testPatterns });
+  t.teardown(() => bridge.close());
+  // The decoder gets rubbish in place of an access unit, as a broken driver or a lost byte would make of it.
+  const init = `{
+    const { decode } = VideoDecoder.prototype;
+    let count = 0;
+    VideoDecoder.prototype.decode = function (chunk) {
+      count++;
+      if (count === 40 || count === 41) {
+        const data = new Uint8Array(4000).fill(0x55);
+        data.set([0, 0, 0, 1, 0x67, 0xff, 0xff, 0xff, 0, 0, 0, 1, 0x65]);
+        chunk = new EncodedVideoChunk({ type: 'key', timestamp: chunk.timestamp, data });
+      }
+      return decode.call(this, chunk);
+    };
+  }`;
+  const viewer = await ViewerPage.open(t.context.chromium.context, bridge.url, 'test', { init });
+  await until(
+    'a restart of the decoder',
+    async () => ((await viewer.stats())?.decoderRestarts ?? 0) > 0,
+  );
+  const stats = await viewer.picture(30);
+  t.is(stats.connects, 1);
+  t.is(stats.gaps, 0);
+  t.is(await viewer.shownReason(), undefined);
+  const number = await viewer.number();
+  await viewer.picture(5);
+  t.true(((await viewer.number()) ?? 0) > (number ?? 0));
+  await viewer.close();
+});
