@@ -182,22 +182,22 @@ export class Engine extends EventEmitter<EngineEvents> {
     if (this.#ended || this.#closing) return;
     switch (event.type) {
       case 'video':
-        this.emit('video', event['message'] as Buffer);
+        this.emit('video', event.message as Buffer);
         break;
       case 'config':
-        this.emit('config', event['config'] as VideoConfig);
+        this.emit('config', event.config as VideoConfig);
         break;
       case 'state':
-        this.emit('state', event['state'] as EngineState);
+        this.emit('state', event.state as EngineState);
         break;
       case 'cursor':
-        this.emit('cursor', event['cursor'] as CursorEvent);
+        this.emit('cursor', event.cursor as CursorEvent);
         break;
       case 'chosen':
-        this.emit('chosen', event['chosen'] as ChosenPath);
+        this.emit('chosen', event.chosen as ChosenPath);
         break;
       case 'end': {
-        const error = event['error'] as NativeError | undefined;
+        const error = event.error as NativeError | undefined;
         this.#end(error && new EngineError(error));
         break;
       }

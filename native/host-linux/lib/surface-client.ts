@@ -233,10 +233,10 @@ export class SurfaceClient extends EventEmitter<SurfaceClientEvents> {
     if (this.#ended) return;
     switch (event.type) {
       case 'answer': {
-        const serial = event['serial'] as number;
+        const serial = event.serial as number;
         const answer = this.#answers.get(serial);
         this.#answers.delete(serial);
-        const error = event['error'] as NativeError | undefined;
+        const error = event.error as NativeError | undefined;
         if (error) answer?.reject(new EngineError(error));
         else answer?.resolve(event);
         break;
@@ -266,15 +266,15 @@ export class SurfaceClient extends EventEmitter<SurfaceClientEvents> {
         this.emit('scanout-info', event as unknown as ScanoutInfo);
         break;
       case 'stream-end': {
-        const error = event['error'] as NativeError | undefined;
+        const error = event.error as NativeError | undefined;
         this.emit('stream-end', {
-          stream: event['stream'] as number,
+          stream: event.stream as number,
           error: error && new EngineError(error),
         });
         break;
       }
       case 'end': {
-        const error = event['error'] as NativeError | undefined;
+        const error = event.error as NativeError | undefined;
         this.#end(error && new EngineError(error));
         break;
       }
