@@ -109,7 +109,7 @@ export class Auth {
     if (this.#loopback && !this.#isOurName(host)) throw new HostRefusedError(host || '(no Host)');
     const { origin } = request.headers;
     if (origin === undefined || this.#origins.has(origin)) return;
-    if (URL.canParse(origin) && new URL(origin).host === host.toLowerCase()) return;
+    if (sameHost(origin, host)) return;
     throw new OriginRefusedError(origin);
   }
 
@@ -137,6 +137,14 @@ export class Auth {
     if (!URL.canParse(`http://${host}`)) return false;
     return isLoopback(new URL(`http://${host}`).hostname);
   }
+}
+
+/** Whether a page of `origin` came from the server that is addressed as `host`; default ports may be left out. */
+function sameHost(origin: string, host: string): boolean {
+  if (!URL.canParse(origin)) return false;
+  const page = new URL(origin);
+  const ours = `${page.protocol}//${host}`;
+  return page.host !== '' && URL.canParse(ours) && new URL(ours).host === page.host;
 }
 
 function parseOrigin(text: string): URL {

@@ -42,7 +42,7 @@ function muxerSink(path: string, muxer: string): Sink {
     [
       '--quiet',
       ...['fdsrc', 'fd=0', 'do-timestamp=true', 'blocksize=4194304', '!'],
-      ...['video/x-h264,stream-format=byte-stream', '!', 'h264parse', '!', muxer, '!'],
+      ...['h264parse', '!', muxer, '!'],
       ...['filesink', `location=${path}`],
     ],
     { stdio: ['pipe', 'ignore', 'pipe'] },

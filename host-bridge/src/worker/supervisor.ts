@@ -1,8 +1,10 @@
 // Keeps one engine worker alive: starts it, watches it, restarts it with back-off, and ends it.
+import { availableParallelism } from 'node:os';
 import type { Logger } from 'pino';
 import { reasonOf, WorkerError } from '../errors.js';
 import type { EngineSpec, FromWorker, SourceSpec, ToWorker } from './messages.js';
 import { WorkerProcess } from './process.js';
+import { StartGate } from './start-gate.js';
 
 /** Pauses before the first, second, ... restart in a row [ms]; the last one repeats. */
 export const RESTART_DELAYS_MS: readonly number[] = [20, 300, 1000, 2000, 5000, 10_000];
@@ -14,6 +16,9 @@ const PING_INTERVAL_MS = 400;
 const HANG_AFTER_MS = 2000;
 /** A worker may take this long until it is ready: a first start may scan GStreamer's plug-ins [ms]. */
 const START_LIMIT_MS = 20_000;
+
+/** All workers of this bridge start through it. */
+const gate = new StartGate(Math.max(2, availableParallelism()));
 
 /** What a supervisor tells its session. */
 export interface SupervisorEvents {
@@ -37,6 +42,7 @@ export class WorkerSupervisor {
   #startedAt = 0;
   #answeredAt = 0;
   #restartTimer: NodeJS.Timeout | undefined;
+  #leaveGate: () => void = () => undefined;
   #watch: NodeJS.Timeout | undefined;
   #lastError: WorkerError | undefined;
   #ending: Promise<void> = Promise.resolve();
@@ -65,7 +71,7 @@ export class WorkerSupervisor {
     if (!this.#stopped) return;
     this.#stopped = false;
     this.#inRow = 0;
-    this.#spawn();
+    this.#enter();
   }
 
   /** Ends the worker; resolves when its process is gone. */
@@ -85,6 +91,10 @@ export class WorkerSupervisor {
   send(command: ToWorker): void {
     if (command.type === 'bitrate') this.engine = { ...this.engine, bitrateKbps: command.kbps };
     this.#worker?.send(command);
+  }
+
+  #enter(): void {
+    this.#leaveGate = gate.enter(() => this.#spawn());
   }
 
   #spawn(): void {
@@ -115,6 +125,7 @@ export class WorkerSupervisor {
     if (event.type === 'pong') return;
     if (event.type === 'ready') {
       this.#readyAt = Date.now();
+      this.#leaveGate();
       this.events.up();
     }
     if (event.type === 'error' && event.fatal) {
@@ -147,7 +158,7 @@ export class WorkerSupervisor {
     this.#inRow++;
     this.#restartTimer = setTimeout(() => {
       this.restarts++;
-      this.#spawn();
+      this.#enter();
     }, delay);
     if (over !== undefined) {
       this.events.over(over, delay);
@@ -165,6 +176,7 @@ export class WorkerSupervisor {
   }
 
   #drop(): void {
+    this.#leaveGate();
     clearInterval(this.#watch);
     const worker = this.#worker;
     this.#worker = undefined;

@@ -1,0 +1,199 @@
+// Agents on the Unix socket: what they may say, and what outlives their connection.
+import { lstat, writeFile } from 'node:fs/promises';
+import { connect, type Socket } from 'node:net';
+import { join } from 'node:path';
+import {
+  AgentDecoder,
+  type AgentErrorCode,
+  encodeAgent,
+  type FromAgent,
+  type ToAgent,
+} from '@scanbridge/protocol/agent';
+import test, { type ExecutionContext } from 'ava';
+import fc from 'fast-check';
+import { type Bridge, startBridge } from '../src/index.js';
+import { bridgeFor, folderFor, until, watch } from './running-bridge.js';
+
+const INSTANCE = '7b3c6a56-6d2e-4c53-9a0c-0a4f6f6f1f10';
+
+const HELLO: FromAgent = {
+  type: 'hello',
+  version: 1,
+  name: 'Desk One',
+  instance: INSTANCE,
+  capabilities: [],
+};
+
+const OPEN: FromAgent = {
+  type: 'session-open',
+  session: 'main',
+  title: 'Main desktop',
+  source: { kind: 'capture', socket: '/nonexistent/surface.sock', capture: 1 },
+  input: true,
+  resizable: true,
+};
+
+/** An agent that is all wire. */
+class Agent {
+  readonly socket: Socket;
+  readonly messages: ToAgent[] = [];
+  closed = false;
+
+  constructor(t: ExecutionContext, path: string) {
+    this.socket = connect(path);
+    const decoder = new AgentDecoder('bridge');
+    this.socket
+      .on('data', (chunk) => {
+        for (const message of decoder.push(chunk)) this.messages.push(message);
+      })
+      .on('error', () => undefined)
+      .on('close', () => {
+        this.closed = true;
+      });
+    t.teardown(() => this.socket.destroy());
+  }
+
+  send(...messages: readonly FromAgent[]): this {
+    for (const message of messages) this.socket.write(encodeAgent(message));
+    return this;
+  }
+
+  async got<T extends ToAgent['type']>(type: T): Promise<Extract<ToAgent, { type: T }>> {
+    const find = () => this.messages.find((m) => m.type === type);
+    await until(`the agent gets ${type}`, () => find() !== undefined);
+    return find() as Extract<ToAgent, { type: T }>;
+  }
+
+  end(): Promise<void> {
+    return until('the connection is closed', () => this.closed);
+  }
+}
+
+async function agentBridge(t: ExecutionContext): Promise<{ bridge: Bridge; path: string }> {
+  const path = join(await folderFor(t), 'agents.sock');
+  return { bridge: await bridgeFor(t, { testPatterns: [], agentSocket: path }), path };
+}
+
+test('an agent opens a session, gets input and resizes for it, and closes it', async (t) => {
+  const { bridge, path } = await agentBridge(t);
+  const agent = new Agent(t, path).send(HELLO, OPEN);
+  t.like(await agent.got('welcome'), { version: 1 });
+  t.like(await agent.got('session-accepted'), { session: 'main', id: 'desk-one.main' });
+  const viewer = watch(t, bridge, 'desk-one.main');
+  await until('it is welcomed', () => viewer.of('welcome').length > 0);
+  t.like(viewer.of('welcome')[0], { access: 'control', resizable: true });
+  t.is(viewer.of('welcome')[0]?.session.title, 'Main desktop');
+  const events = [{ kind: 'motion' as const, x: 3, y: 4 }];
+  viewer.client.send({ type: 'input', events });
+  viewer.client.send({ type: 'resize', width: 10, height: 10 });
+  viewer.client.send({ type: 'resize', width: 800, height: 600 });
+  t.deepEqual((await agent.got('session-input')).events, events);
+  t.like(await agent.got('session-resize'), { session: 'main', width: 800, height: 600 });
+  agent.send({ type: 'ping', token: 7 });
+  t.like(await agent.got('pong'), { token: 7 });
+  agent.send({ type: 'session-close', session: 'main' });
+  await viewer.end();
+  t.is(viewer.closed?.code, 4410);
+  t.deepEqual(bridge.sessions.list(), []);
+});
+
+test('a session keeps its id and its viewers while its agent reconnects', async (t) => {
+  const { bridge, path } = await agentBridge(t);
+  const first = new Agent(t, path).send(HELLO, OPEN);
+  const { id } = await first.got('session-accepted');
+  const viewer = watch(t, bridge, id);
+  await until('it is welcomed', () => viewer.of('welcome').length > 0);
+  first.socket.destroy();
+  await until('it waits', () => viewer.of('state').some(({ code }) => code === 'AGENT_GONE'));
+  const restarted = { ...HELLO, instance: '00000000-0000-4000-8000-000000000001' };
+  const second = new Agent(t, path).send(restarted, OPEN);
+  t.is((await second.got('session-accepted')).id, id);
+  await until('it starts again', () => !['waiting'].includes(viewer.states.at(-1) ?? ''));
+  t.is(viewer.closed, undefined);
+});
+
+test('two agents of one name get sessions of their own; the same agent twice replaces itself', async (t) => {
+  const { bridge, path } = await agentBridge(t);
+  const first = new Agent(t, path).send(HELLO, OPEN);
+  await first.got('session-accepted');
+  const other = { ...HELLO, instance: '00000000-0000-4000-8000-000000000002' };
+  const second = new Agent(t, path).send(other, OPEN);
+  t.is((await second.got('session-accepted')).id, 'desk-one-2.main');
+  const again = new Agent(t, path).send(HELLO, OPEN);
+  t.is((await again.got('session-accepted')).id, 'desk-one.main');
+  await first.end();
+  t.is(second.closed, false);
+  t.is(bridge.sessions.list().length, 2);
+});
+
+const bad: readonly (readonly [string, AgentErrorCode, readonly (FromAgent | Uint8Array)[]])[] = [
+  ['a length of nothing', 'BAD_LENGTH', [new Uint8Array(4)]],
+  ['a length beyond the limit', 'BAD_LENGTH', [new Uint8Array([0, 0, 0, 1])]],
+  ['what is not msgpack', 'BAD_MESSAGE', [new Uint8Array([1, 0, 0, 0, 0xc1])]],
+  ['another version', 'BAD_VERSION', [{ ...HELLO, version: 9 }]],
+  ['a session before the hello', 'BAD_STATE', [OPEN]],
+  ['a second hello', 'BAD_STATE', [HELLO, HELLO]],
+];
+
+for (const [what, code, messages] of bad) {
+  test(`${what} gets ${code} and a closed connection`, async (t) => {
+    const { path } = await agentBridge(t);
+    const agent = new Agent(t, path);
+    for (const m of messages) agent.socket.write(m instanceof Uint8Array ? m : encodeAgent(m));
+    t.is((await agent.got('error')).code, code);
+    await agent.end();
+  });
+}
+
+test('what concerns one session does not end the connection', async (t) => {
+  const { path } = await agentBridge(t);
+  const agent = new Agent(t, path).send(HELLO, OPEN, OPEN);
+  t.like(await agent.got('error'), { code: 'SESSION_EXISTS', session: 'main' });
+  agent.messages.length = 0;
+  agent.send({ type: 'session-close', session: 'none' });
+  t.like(await agent.got('error'), { code: 'NO_SUCH_SESSION', session: 'none' });
+  agent.messages.length = 0;
+  const source = { kind: 'capture' as const, socket: 'relative.sock', capture: 1 };
+  agent.send({ ...OPEN, session: 'second', source });
+  t.like(await agent.got('error'), { code: 'SOURCE_REFUSED', session: 'second' });
+  t.is(agent.closed, false);
+});
+
+test('an agent has 64 sessions at most', async (t) => {
+  const { bridge, path } = await agentBridge(t);
+  const agent = new Agent(t, path).send(HELLO);
+  // A worker per session is started; what matters here is who refuses the 65th.
+  for (let i = 0; i < 65; i++) agent.send({ ...OPEN, session: `s${i}` });
+  t.like(await agent.got('error'), { code: 'TOO_MANY_SESSIONS', session: 's64' });
+  t.is(bridge.sessions.list().length, 64);
+});
+
+test('noise ends connections, never the bridge', async (t) => {
+  const { path } = await agentBridge(t);
+  const honest = new Agent(t, path).send(HELLO);
+  await honest.got('welcome');
+  await fc.assert(
+    fc.asyncProperty(fc.uint8Array({ minLength: 8, maxLength: 200 }), async (noise) => {
+      const agent = new Agent(t, path);
+      agent.socket.end(noise);
+      await agent.end();
+      return true;
+    }),
+    { numRuns: 100 },
+  );
+  honest.send({ type: 'ping', token: 1 });
+  t.like(await honest.got('pong'), { token: 1 });
+});
+
+test('the socket is for this user alone, replaces a stale one, and goes with the bridge', async (t) => {
+  const folder = await folderFor(t);
+  const path = join(folder, 'agents.sock');
+  const first = await startBridge({ agentSocket: path });
+  t.teardown(() => first.close());
+  t.is((await lstat(path)).mode & 0o777, 0o600);
+  await t.throwsAsync(startBridge({ agentSocket: path }), { code: 'LISTEN_FAILED' });
+  await first.close();
+  await t.throwsAsync(lstat(path), { code: 'ENOENT' });
+  await writeFile(path, 'a file of somebody');
+  await t.throwsAsync(startBridge({ agentSocket: path }), { code: 'LISTEN_FAILED' });
+});
