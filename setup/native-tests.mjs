@@ -48,7 +48,11 @@ async function testProject(report, { name, folder }, sanitizer) {
         log,
         folder,
         build,
-        [`-DSCANBRIDGE_SANITIZE=${SANITIZERS[sanitizer]}`, '-DCMAKE_BUILD_TYPE=RelWithDebInfo'],
+        [
+          `-DSCANBRIDGE_SANITIZE=${SANITIZERS[sanitizer]}`,
+          '-DSCANBRIDGE_TESTS=ON',
+          '-DCMAKE_BUILD_TYPE=RelWithDebInfo',
+        ],
         update,
       ),
     );

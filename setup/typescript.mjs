@@ -11,7 +11,7 @@ export function workspaces() {
   return JSON.parse(readFileSync(inRoot('package.json'), 'utf8')).workspaces;
 }
 
-/** What `npm start` runs; tests and benchmarks are compiled by those who run them. */
+/** What `npm start` runs; test/ and bench/ are compiled by those who run them. */
 const PRODUCT = ['protocol', 'native/guest', 'native/host-linux', 'guest-agent', 'host-bridge'];
 
 /**
