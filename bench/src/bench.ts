@@ -30,9 +30,9 @@ export interface Result {
 
 function firstLine(command: string, ...args: string[]): string {
   try {
-    return execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
-      .split('\n', 1)[0]!
-      .trim();
+    const stdio = ['ignore', 'pipe', 'ignore'] as const;
+    const output = execFileSync(command, args, { encoding: 'utf8', stdio: [...stdio] });
+    return output.split('\n', 1)[0]?.trim() ?? '';
   } catch {
     return 'none';
   }

@@ -1,11 +1,6 @@
 // From the moment a picture is painted to the moment it leaves Chromium's decoder, read from the picture itself;
 // Scanbridge beside a bare gst-launch pipeline with the same encoder, from the same PipeWire node, by turns.
-import {
-  type Decoded,
-  paintedToDecoded,
-  Probe,
-  sequenceGaps,
-} from '@scanbridge/test/probe';
+import { type Decoded, Probe, paintedToDecoded, sequenceGaps } from '@scanbridge/test/probe';
 import type { Benchmark, Case } from './bench.js';
 import { startCapturedSession } from './captured-session.js';
 import { GstRelay } from './gst-relay.js';

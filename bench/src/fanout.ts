@@ -33,7 +33,13 @@ async function sample(count: number, seconds: number): Promise<Sample> {
   try {
     const session = await waitForSession(url);
     const script = new URL('./viewers.js', import.meta.url);
-    viewers = await Started.node(script, [url, session, String(count)], /ready/, process.env, 30_000);
+    viewers = await Started.node(
+      script,
+      [url, session, String(count)],
+      /ready/,
+      process.env,
+      30_000,
+    );
     await delay(1500);
     const before = await countsOf(viewers);
     const [encodedBefore] = await sessionsOf(url);
@@ -45,10 +51,10 @@ async function sample(count: number, seconds: number): Promise<Sample> {
     const [encodedAfter] = await sessionsOf(url);
     const after = await countsOf(viewers);
     const units = (after.units - before.units) / count;
-    const encoded = (encodedAfter?.encoded ?? 0) - (encodedBefore?.encoded ?? 0);
+    const taken = (encodedAfter?.accessUnits ?? 0) - (encodedBefore?.accessUnits ?? 0);
     return {
       bridgeCpu: (cpu / 1e6 / elapsed) * 100,
-      encodes: encoded / units,
+      encodes: taken / units,
       fps: units / (elapsed / 1000),
       counts: { ...after, gaps: after.gaps - before.gaps },
     };
@@ -79,7 +85,7 @@ export const benchmark: Benchmark = {
       return {
         case: String(count),
         metrics: {
-          // Access units encoded for each one that a viewer received: 1 is one encode for all.
+          // Access units that came out of the encoder for each one that a viewer received: 1 is one encode for all.
           encodes: rounded(of(count, (s) => s.encodes)),
           // What a viewer adds: the first one against the whole bridge, the others against one viewer.
           cpu_percent_per_viewer: rounded(count === 1 ? cpu : (cpu - one) / (count - 1)),

@@ -33,7 +33,12 @@ function* gdpBuffers(held: { bytes: Buffer }, chunk: Buffer): Generator<Unit> {
 /** RFC 6381 string from the sequence parameter set of an access unit. */
 function codecOf(unit: Buffer): string {
   for (let i = 0; i + 6 < unit.length; i++) {
-    if (unit[i] === 0 && unit[i + 1] === 0 && unit[i + 2] === 1 && (unit[i + 3]! & 31) === 7) {
+    if (
+      unit[i] === 0 &&
+      unit[i + 1] === 0 &&
+      unit[i + 2] === 1 &&
+      ((unit[i + 3] ?? 0) & 31) === 7
+    ) {
       return `avc1.${unit.subarray(i + 4, i + 7).toString('hex')}`;
     }
   }
@@ -65,11 +70,17 @@ export class GstRelay {
       [
         '-q',
         ...`pipewiresrc path=${node} do-timestamp=true ! video/x-raw,format=BGRx`.split(' '),
-        ...'! queue max-size-buffers=1 leaky=downstream ! videoconvert ! video/x-raw,format=I420'.split(' '),
+        ...'! queue max-size-buffers=1 leaky=downstream ! videoconvert ! video/x-raw,format=I420'.split(
+          ' ',
+        ),
         // The very settings of native/host-linux's x264 path.
-        ...`! x264enc tune=zerolatency speed-preset=ultrafast threads=1 sliced-threads=false bframes=0`.split(' '),
+        ...`! x264enc tune=zerolatency speed-preset=ultrafast threads=1 sliced-threads=false bframes=0`.split(
+          ' ',
+        ),
         ...`key-int-max=120 bitrate=${bitrateKbps}`.split(' '),
-        ...'! video/x-h264,profile=constrained-baseline,stream-format=byte-stream,alignment=au'.split(' '),
+        ...'! video/x-h264,profile=constrained-baseline,stream-format=byte-stream,alignment=au'.split(
+          ' ',
+        ),
         ...'! gdppay ! fdsink fd=1 sync=false'.split(' '),
       ],
       { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] },

@@ -16,8 +16,8 @@ function table(cases: readonly Case[]): string {
     ['case', ...columns],
     ...cases.map((c) => [c.case, ...columns.map((name) => String(c.metrics[name] ?? ''))]),
   ];
-  const widths = rows[0]!.map((_, i) => Math.max(...rows.map((row) => row[i]!.length)));
-  return rows.map((row) => row.map((cell, i) => cell.padEnd(widths[i]!)).join('  ')).join('\n');
+  const width = (i: number) => Math.max(...rows.map((row) => row[i]?.length ?? 0));
+  return rows.map((row) => row.map((cell, i) => cell.padEnd(width(i))).join('  ')).join('\n');
 }
 
 const argv = await yargs(hideBin(process.argv))
@@ -25,13 +25,23 @@ const argv = await yargs(hideBin(process.argv))
   .command('$0 <name>', 'Measures something, beside its peers where there are any', (y) =>
     y.positional('name', { choices: names, demandOption: true, type: 'string' }),
   )
-  .option('quick', { type: 'boolean', default: false, describe: 'short rounds; not to be published' })
-  .option('json', { type: 'boolean', default: false, describe: 'one JSON object on stdout, nothing else' })
+  .option('quick', {
+    type: 'boolean',
+    default: false,
+    describe: 'short rounds; not to be published',
+  })
+  .option('json', {
+    type: 'boolean',
+    default: false,
+    describe: 'one JSON object on stdout, nothing else',
+  })
   .strict()
   .parseAsync();
 
 const name = argv.name as string;
-const { benchmark } = await benchmarks[name]!();
+const load = benchmarks[name];
+if (!load) throw new Error(`no benchmark ${name}`);
+const { benchmark } = await load();
 const progress = (text: string) => process.stderr.write(`${name}: ${text}\n`);
 progress(benchmark.about);
 const cases = await benchmark.run({ quick: argv.quick, progress });

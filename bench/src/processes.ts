@@ -82,7 +82,9 @@ export const BRIDGE_CLI = new URL('./cli.js', import.meta.resolve('@scanbridge/b
 export const AGENT_CLI = new URL('./cli.js', import.meta.resolve('@scanbridge/agent'));
 
 /** Starts `scanbridge serve` on a free port. */
-export async function startServe(args: readonly string[]): Promise<{ bridge: Started; url: string }> {
+export async function startServe(
+  args: readonly string[],
+): Promise<{ bridge: Started; url: string }> {
   const all = ['serve', '--port', '0', '--log-level', 'warn', ...args];
   const bridge = await Started.node(BRIDGE_CLI, all, /Scanbridge is at (\S+)/);
   return { bridge, url: bridge.match[1] as string };
