@@ -148,11 +148,15 @@ export class ControlChannel extends EventEmitter<{ hello: [number] }> {
   #synchronised = false;
   #closed: VmError | undefined;
 
-  constructor(socket: Duplex) {
+  /**
+   * @param explain is asked, when the connection has broken, for the error that tells why; what broke is
+   *   its argument.
+   */
+  constructor(socket: Duplex, explain: (what: string) => Promise<VmError>) {
     super();
     this.#socket = socket;
     socket.on('error', () => undefined); // ends the loop below
-    void this.#receive();
+    void this.#receive(explain);
   }
 
   /**
@@ -213,19 +217,17 @@ export class ControlChannel extends EventEmitter<{ hello: [number] }> {
     }
   }
 
-  async #receive(): Promise<void> {
+  async #receive(explain: (what: string) => Promise<VmError>): Promise<void> {
     try {
       for await (const chunk of this.#socket) {
         this.#buffered = Buffer.concat([this.#buffered, chunk as Buffer]);
         await this.#takeMessages();
       }
-      this.close(new VmError('CHANNEL_BROKEN', 'the guest or QEMU has ended'));
-    } catch (cause) {
-      const error =
-        cause instanceof VmError
-          ? cause
-          : new VmError('CHANNEL_BROKEN', `control channel: ${String(cause)}`, { cause });
-      this.close(error);
+      this.close(await explain('the control channel ended'));
+    } catch (error) {
+      this.close(
+        error instanceof VmError ? error : await explain(`the control channel broke: ${error}`),
+      );
     }
   }
 

@@ -14,7 +14,7 @@ test.before(async () => {
 });
 test.after.always(() => shared?.close());
 
-test('a command has its own output, error output and status', async (t) => {
+test.serial('a command has its own output, error output and status', async (t) => {
   const { status, signal, stdout, stderr } = await shared.exec([
     'sh',
     '-c',
@@ -26,7 +26,7 @@ test('a command has its own output, error output and status', async (t) => {
   t.is(signal, 0);
 });
 
-test('arguments, environment and directory arrive as they are', async (t) => {
+test.serial('arguments, environment and directory arrive as they are', async (t) => {
   const odd = 'a "b" $HOME \\ \'c\' \n\té';
   const { stdout } = await shared.exec(
     ['sh', '-c', 'printf "%s|%s|%s|%s" "$1" "$WORD" "$HOME" "$PWD"', 'sh', odd],
@@ -35,23 +35,26 @@ test('arguments, environment and directory arrive as they are', async (t) => {
   t.is(stdout.toString(), `${odd}|${odd}|/tmp|/usr`);
 });
 
-test('a command that a signal ended says so', async (t) => {
+test.serial('a command that a signal ended says so', async (t) => {
   const { status, signal } = await shared.exec(['sh', '-c', 'kill -SEGV $$']);
   t.is(signal, 11);
   t.is(status, 139);
 });
 
-test('a command that is not there, and one that cannot be run, are errors with errno', async (t) => {
-  await t.throwsAsync(shared.exec(['no-such-command']), {
-    code: 'EXEC_FAILED',
-    message: /no such/,
-  });
-  const error = await t.throwsAsync(shared.exec(['/etc/passwd']), { code: 'EXEC_FAILED' });
-  t.is((error as unknown as { errno: number }).errno, 13);
-  await t.throwsAsync(shared.exec(['true'], { directory: '/nowhere' }), { code: 'EXEC_FAILED' });
-});
+test.serial(
+  'a command that is not there, and one that cannot be run, are errors with errno',
+  async (t) => {
+    await t.throwsAsync(shared.exec(['no-such-command']), {
+      code: 'EXEC_FAILED',
+      message: /no such/,
+    });
+    const error = await t.throwsAsync(shared.exec(['/etc/passwd']), { code: 'EXEC_FAILED' });
+    t.is((error as unknown as { errno: number }).errno, 13);
+    await t.throwsAsync(shared.exec(['true'], { directory: '/nowhere' }), { code: 'EXEC_FAILED' });
+  },
+);
 
-test('megabytes go in and out unchanged, past a kernel that talks', async (t) => {
+test.serial('megabytes go in and out unchanged, past a kernel that talks', async (t) => {
   const data = randomBytes(8 * 1024 * 1024 + 17);
   const noise = shared.exec(['sh', '-c', 'for i in $(seq 200); do echo $i > /dev/kmsg; done']);
   const { status, stdout } = await shared.exec(['cat'], { stdin: data });
@@ -63,7 +66,7 @@ test('megabytes go in and out unchanged, past a kernel that talks', async (t) =>
   );
 });
 
-test('a command that ignores its input ends all the same', async (t) => {
+test.serial('a command that ignores its input ends all the same', async (t) => {
   const endless = new Readable({
     read() {
       this.push(Buffer.alloc(65536));
@@ -74,7 +77,7 @@ test('a command that ignores its input ends all the same', async (t) => {
   t.true(endless.destroyed);
 });
 
-test('a slow sink slows the command down, and loses nothing', async (t) => {
+test.serial('a slow sink slows the command down, and loses nothing', async (t) => {
   let size = 0;
   const { status } = await shared.exec(['head', '-c', '2000000', '/dev/zero'], {
     onStdout: async (chunk) => {
@@ -86,7 +89,7 @@ test('a slow sink slows the command down, and loses nothing', async (t) => {
   t.is(size, 2_000_000);
 });
 
-test('a background process does not keep its command from ending', async (t) => {
+test.serial('a background process does not keep its command from ending', async (t) => {
   const { stdout } = await shared.exec(['sh', '-c', 'sleep 1000 & echo $!'], {
     timeoutSeconds: 20,
   });
@@ -94,7 +97,7 @@ test('a background process does not keep its command from ending', async (t) => 
   t.is(status, 0);
 });
 
-test('commands run at the same time', async (t) => {
+test.serial('commands run at the same time', async (t) => {
   const results = await Promise.all(
     Array.from({ length: 20 }, (_, i) =>
       shared.exec(['sh', '-c', `sleep 0.2; echo ${i}; exit ${i}`]),
@@ -106,14 +109,14 @@ test('commands run at the same time', async (t) => {
   );
 });
 
-test('a command with a terminal has one of the right size', async (t) => {
+test.serial('a command with a terminal has one of the right size', async (t) => {
   const { stdout } = await shared.exec(['sh', '-c', 'tty && stty size'], {
     terminal: { rows: 33, columns: 99 },
   });
   t.regex(stdout.toString(), /^\/dev\/pts\/\d+\r\n33 99\r\n$/);
 });
 
-test('a command that runs too long is killed with its children', async (t) => {
+test.serial('a command that runs too long is killed with its children', async (t) => {
   await t.throwsAsync(shared.exec(['sh', '-c', 'sleep 4321; true'], { timeoutSeconds: 0.5 }), {
     code: 'EXEC_TIMEOUT',
     message: /ran longer than 0.5 s/,
@@ -122,7 +125,7 @@ test('a command that runs too long is killed with its children', async (t) => {
   t.notRegex(stdout.toString(), /sleep 4321/);
 });
 
-test('files and folders are copied in and out', async (t) => {
+test.serial('files and folders are copied in and out', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'copy-'));
   t.teardown(() => rm(folder, { recursive: true }));
   await mkdir(join(folder, 'in/deep'), { recursive: true });
@@ -140,7 +143,7 @@ test('files and folders are copied in and out', async (t) => {
   await t.throwsAsync(shared.copyOut('/missing', folder), { code: 'EXEC_FAILED' });
 });
 
-test('the guest is the promised one', async (t) => {
+test.serial('the guest is the promised one', async (t) => {
   const { stdout } = await shared.exec([
     'sh',
     '-c',
@@ -153,7 +156,7 @@ test('the guest is the promised one', async (t) => {
   t.is((await shared.exec(['ls', '/dev/dri/card0', '/dev/dri/renderD128'])).status, 0);
 });
 
-test('a reset guest fails what ran, and serves again, as new', async (t) => {
+test.serial('a reset guest fails what ran, and serves again, as new', async (t) => {
   await using guest = await Guest.boot();
   await guest.exec(['touch', '/root/trace']);
   const running = guest.exec(['sleep', '1000']);
@@ -171,13 +174,13 @@ test('a reset guest fails what ran, and serves again, as new', async (t) => {
   t.is((await guest.exec(['true'])).status, 0);
 });
 
-test('a fresh guest has nothing of the last one', async (t) => {
+test.serial('a fresh guest has nothing of the last one', async (t) => {
   await shared.exec(['sh', '-c', 'echo > /root/left-behind; sync']);
   await using guest = await Guest.boot();
   t.not((await guest.exec(['test', '-e', '/root/left-behind'])).status, 0);
 });
 
-test('QEMU that dies is reported, and nothing stays behind', async (t) => {
+test.serial('QEMU that dies is reported, and nothing stays behind', async (t) => {
   const guest = await Guest.boot();
   const folder = dirname(guest.qmpSocket);
   const running = guest.exec(['sleep', '1000']);
@@ -195,17 +198,17 @@ test("a QEMU that does not start is reported in QEMU's own words", async (t) => 
   });
 });
 
-test('a guest that does not boot in time is reported with its console', async (t) => {
+test.serial('a guest that does not boot in time is reported with its console', async (t) => {
   await t.throwsAsync(Guest.boot({ bootSeconds: 1 }), { code: 'BOOT_TIMEOUT', message: /1 s/ });
 });
 
-test('a number of heads that the device cannot have is refused', async (t) => {
+test.serial('a number of heads that the device cannot have is refused', async (t) => {
   for (const heads of [0, 17, 1.5]) {
     await t.throwsAsync(Guest.boot({ heads }), { code: 'BAD_OPTION' });
   }
 });
 
-test('the older kernel boots too', async (t) => {
+test.serial('the older kernel boots too', async (t) => {
   await using guest = await Guest.boot({ kernel: '6.1' });
   t.regex((await guest.exec(['uname', '-r'])).stdout.toString(), /^6\.1\./);
 });

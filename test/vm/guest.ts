@@ -5,6 +5,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { Readable } from 'node:stream';
+import { setTimeout as delay } from 'node:timers/promises';
 import { ControlChannel, type GuestExit, type GuestProcess, type OutputSink } from './channel.js';
 import { VmError } from './error.js';
 import type { Progress } from './host-command.js';
@@ -141,9 +142,6 @@ export class Guest implements AsyncDisposable {
     this.framesSocket = join(parts.directory, 'frames');
     this.qmp.on('RESET', () => this.#channel.reset());
     alive.add(this);
-    void this.#qemu.ended.then(async (words) => {
-      this.#channel.close(new VmError('QEMU_DIED', `${words}${await this.#consoleTail()}`));
-    });
   }
 
   /**
@@ -193,27 +191,32 @@ export class Guest implements AsyncDisposable {
 
     const started = performance.now();
     const environment = gpu === 'gl' ? { SDL_VIDEODRIVER: 'offscreen' } : {};
+    const booted = new AbortController();
     let qemu: QemuProcess | undefined;
     try {
       qemu = await QemuProcess.start(binary, args, environment);
-      const channel = new ControlChannel(qemu.control);
+      const died = qemu.ended.then(
+        async (words) => new VmError('QEMU_DIED', `${words}${await consoleTail(directory)}`),
+      );
+      const channel = new ControlChannel(qemu.control, (what) =>
+        // Its end is what one sees first of a QEMU that dies, and says least.
+        Promise.race([died, delay(1000, new VmError('CHANNEL_BROKEN', what))]),
+      );
       const ready = once(channel, 'hello');
-      const tooLate = AbortSignal.timeout(bootSeconds * 1000);
-      const failure = Promise.race([
-        qemu.ended.then((words) => ({ code: 'QEMU_DIED' as const, text: words })),
-        once(tooLate, 'abort').then(() => ({
-          code: 'BOOT_TIMEOUT' as const,
-          text: `the guest was not ready after ${bootSeconds} s`,
-        })),
-      ]);
-      const fail = failure.then(async ({ code, text }): Promise<never> => {
-        throw new VmError(code, `${text}${await consoleTail(directory)}`);
+      const late = delay(bootSeconds * 1000, undefined, { signal: booted.signal }).then(
+        async () => {
+          const text = `the guest was not ready after ${bootSeconds} s`;
+          return new VmError('BOOT_TIMEOUT', `${text}${await consoleTail(directory)}`);
+        },
+      );
+      const failure = Promise.race([died, late]).then((error): never => {
+        throw error;
       });
+      failure.catch(() => undefined);
       // A QEMU that dies closes its connections first; how it died says more.
-      const connected = Qmp.open(qemu.monitor).catch(() => fail);
-      const qmp = await Promise.race([connected, fail]);
-      await Promise.race([ready, fail]);
-      fail.catch(() => undefined);
+      const connected = Qmp.open(qemu.monitor).catch(() => failure);
+      const qmp = await Promise.race([connected, failure]);
+      await Promise.race([ready, failure]);
       // Until here a panic ends QEMU, which is clearer than a guest that boots for ever.
       await qmp.execute('set-action', { reboot: 'reset' });
       const took = (performance.now() - started) / 1000;
@@ -223,6 +226,8 @@ export class Guest implements AsyncDisposable {
       await qemu?.ended;
       await rm(directory, { recursive: true, force: true });
       throw error;
+    } finally {
+      booted.abort();
     }
   }
 

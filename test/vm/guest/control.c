@@ -551,9 +551,6 @@ int main(int argc, char** argv) {
     struct pollfd fds[2 + 3 * CTL_MAX_PROCESSES];
     size_t n = 0;
 
-    if (!flush_out()) {
-      power_off();
-    }
     bool room = out_room() >= sizeof(struct ctl_header) + CTL_MAX_PAYLOAD;
     fds[n++] = (struct pollfd){
         .fd = port,
@@ -572,7 +569,11 @@ int main(int argc, char** argv) {
     if (poll(fds, n, -1) < 0 && errno != EINTR) {
       die("poll");
     }
-    if ((fds[0].revents & (POLLHUP | POLLERR)) || !read_port()) {
+    /*
+     * Only here, so that whatever serve() finds no room for leaves a buffer that is not empty, and
+     * the next poll returns for POLLOUT.
+     */
+    if ((fds[0].revents & (POLLHUP | POLLERR)) || !flush_out() || !read_port()) {
       power_off();
     }
     struct signalfd_siginfo info;

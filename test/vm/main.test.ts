@@ -1,0 +1,118 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import test from 'ava';
+
+const MAIN = fileURLToPath(new URL('./main.js', import.meta.url));
+
+interface Outcome {
+  status: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+async function outcome(child: ChildProcess): Promise<Outcome> {
+  let stdout = '';
+  let stderr = '';
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text;
+  });
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+  });
+  const [status] = await once(child, 'close');
+  return { status, stdout, stderr };
+}
+
+function vm(...args: string[]): Promise<Outcome> {
+  return outcome(spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'] }));
+}
+
+test.serial('exec prints what the command prints and ends with its status', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'exec-'));
+  t.teardown(() => rm(folder, { recursive: true }));
+  await writeFile(join(folder, 'a'), 'of a\n');
+  await writeFile(join(folder, 'b'), 'of b\n');
+  const { status, stdout, stderr } = await vm(
+    ...['exec', '--copy', join(folder, 'a'), '--copy', join(folder, 'b'), '--'],
+    ...['sh', '-c', 'cat a b; ls /sys/class/drm | grep -c Virtual; echo oops >&2; exit 42'],
+  );
+  t.is(stdout, 'of a\nof b\n1\n');
+  t.regex(stderr, /^(vm: .*\n)*oops\n$/);
+  t.is(status, 42);
+});
+
+test.serial('exec passes standard input on, and the options to the machine', async (t) => {
+  const child = spawn(
+    process.execPath,
+    [MAIN, 'exec', '--heads', '3', '--', 'sh', '-c', 'tr a-z A-Z; ls -d /sys/class/drm/*Virtual*'],
+    { stdio: ['pipe', 'pipe', 'pipe'] },
+  );
+  child.stdin.end('shout');
+  const { stdout, status } = await outcome(child);
+  t.is(status, 0);
+  t.is(stdout.match(/Virtual/g)?.length, 3);
+  t.true(stdout.startsWith('SHOUT'));
+});
+
+test.serial('exec says by its status what went wrong, in one line', async (t) => {
+  const missing = await vm('exec', '--', 'no-such-command');
+  t.is(missing.status, 127);
+  t.regex(missing.stderr, /^vm: cannot run "no-such-command" in the guest: no such command/m);
+  const late = await vm('exec', '--timeout', '0.5', '--', 'sleep', '100');
+  t.is(late.status, 124);
+  t.regex(late.stderr, /^vm: "sleep 100" ran longer than 0.5 s/m);
+  const nothing = await vm('exec');
+  t.is(nothing.status, 125);
+  t.regex(nothing.stderr, /no command/);
+  const heads = await vm('exec', '--heads', '17', '--', 'true');
+  t.is(heads.status, 125);
+  t.regex(heads.stderr, /^vm: 17 heads: a virtio-gpu device has 1 to 16$/m);
+});
+
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGKILL'] as const) {
+  test.serial(`after ${signal} there is no QEMU any more`, async (t) => {
+    const folder = await mkdtemp(join(tmpdir(), 'tmp-'));
+    t.teardown(() => rm(folder, { recursive: true, force: true }));
+    const child = spawn(
+      process.execPath,
+      [MAIN, 'exec', '--', 'sh', '-c', 'echo up; exec sleep 1000'],
+      { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, TMPDIR: folder } },
+    );
+    const end = outcome(child);
+    await once(child.stdout as NodeJS.ReadableStream, 'data');
+    const qemu = Number(await children(child.pid as number));
+    t.true(qemu > 0);
+    child.kill(signal);
+    const { status } = await end;
+    t.is(status, { SIGTERM: 143, SIGINT: 130, SIGKILL: null }[signal]);
+    // After SIGKILL it is the guest that notices, and powers itself off.
+    await t.notThrowsAsync(gone(qemu));
+    if (signal !== 'SIGKILL') {
+      t.deepEqual(await readdir(folder), []);
+    }
+  });
+}
+
+function children(pid: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    execFile('ps', ['-o', 'pid=', '--ppid', String(pid)], (error, stdout) =>
+      error ? reject(error) : resolve(stdout.trim()),
+    );
+  });
+}
+
+async function gone(pid: number): Promise<void> {
+  for (let i = 0; i < 300; i++) {
+    try {
+      process.kill(pid, 0);
+    } catch {
+      return;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  throw new Error(`process ${pid} is still there after 30 s`);
+}
