@@ -20,10 +20,11 @@
 namespace scanbridge::guest {
 namespace {
 
-using std::chrono_literals::operator""ms;
-
-// How long the compositor may be without a free buffer before those of slow clients are taken back.
-constexpr auto kReclaimDelay = 100ms;
+// A buffer that was given back returns to the compositor with its next picture, one for each:
+// PipeWire recycles in its cycles, and the compositor's pictures drive them. So it needs a buffer
+// to draw into, and one more has to be on its way back by then; with less it may be left without
+// any, and never start another cycle.
+constexpr uint32_t kSourceNeeds = 2;
 // So many unusable pictures in a row are a broken source and not a passing state.
 constexpr uint32_t kBadLimit = 30;
 
@@ -96,11 +97,7 @@ Capture::Capture(Loop& loop, Source& source, CaptureOptions options, Events even
       options_(std::move(options)),
       events_(std::move(events)),
       timeline_(options_.render_node),
-      deadline_(loop, [this] { OnTimeout(); }),
-      reclaim_(loop, [this] {
-        source_.Reclaim();
-        CheckPool();
-      }) {
+      deadline_(loop, [this] { OnTimeout(); }) {
   missed_.AddAll();
   deadline_.Start(options_.connect_timeout);
   // Failures are events, and events come after the constructor.
@@ -250,6 +247,12 @@ void Capture::OnState(pw_stream_state state, const char* error) {
                   "PipeWire node " + std::to_string(options_.node) + ": " + text + ".");
     }
     case PW_STREAM_STATE_UNCONNECTED:
+      if (!has_format_) {
+        return Fail(CaptureErrorCode::kNoFormat,
+                    "PipeWire's session manager could not link node " +
+                        std::to_string(options_.node) +
+                        ": it offers no format, modifier or memory that a capture takes.");
+      }
       return Fail(CaptureErrorCode::kSourceLost,
                   "PipeWire node " + std::to_string(options_.node) + " disconnected the capture.");
     case PW_STREAM_STATE_CONNECTING:
@@ -330,8 +333,10 @@ void Capture::OnProcess() {
     const auto crop = ReadMeta(*pw->buffer);
     Buffer* older = buffer;
     if (crop) {
+      sequence_++;
       older = std::exchange(newest, buffer);
       newest_crop = *crop;
+      if (older != nullptr) source_.NoteSkipped();
     }
     if (older != nullptr) Queue(*older, false);
   }
@@ -362,7 +367,7 @@ void Capture::Present(Buffer& buffer, const sb_rect& crop) {
   const TimelinePoints points = HasTimeline(spa) ? ReadTimeline(spa) : TimelinePoints{};
   Picture::Content content;
   content.surface = buffer.surface;
-  content.sequence = ++sequence_;
+  content.sequence = sequence_;
   content.pts = ReadPts(spa, MonotonicNow());
   content.crop = crop;
   content.acquire_point = points.acquire;
@@ -376,7 +381,7 @@ void Capture::Present(Buffer& buffer, const sb_rect& crop) {
                       std::move(content),
                       [&buffer](bool was_read) { buffer.capture->TakeBack(buffer, was_read); }),
                   damage);
-  CheckPool();
+  KeepPoolAlive();
 }
 
 bool Capture::Describe(Buffer& buffer) {
@@ -438,7 +443,6 @@ void Capture::TakeBack(Buffer& buffer, bool was_read) {
   buffer.held = false;
   pool_.held--;
   Queue(buffer, was_read);
-  CheckPool();
 }
 
 void Capture::Queue(Buffer& buffer, bool was_read) {
@@ -449,11 +453,8 @@ void Capture::Queue(Buffer& buffer, bool was_read) {
   if (stream_ != nullptr) pw_stream_queue_buffer(stream_, buffer.pw);
 }
 
-void Capture::CheckPool() {
-  if (pool_.held < pool_.buffers || pool_.buffers == 0) {
-    reclaim_.Stop();
-  } else if (!reclaim_.running()) {
-    reclaim_.Start(kReclaimDelay);
+void Capture::KeepPoolAlive() {
+  while (pool_.held + kSourceNeeds > pool_.buffers && source_.ReclaimOldest()) {
   }
 }
 
@@ -517,7 +518,6 @@ void Capture::Finish(sb_surface_error code, const std::string& text) {
 
 void Capture::TearDown() {
   deadline_.Stop();
-  reclaim_.Stop();
   watch_.reset();
   if (stream_ != nullptr) {
     pw_stream_destroy(std::exchange(stream_, nullptr));

@@ -5,8 +5,8 @@
 //  - The buffers themselves are passed on; no pixel is copied or mapped here.
 //  - Of the pool, the newest picture's buffer is kept (for clients that join a still desktop), and
 //  those that
-//    clients read. When the compositor has none left for kReclaimDelay, the clients' are taken
-//    back: a slow client may see a torn picture, it never stops the desktop.
+//    clients read. When too few are left for the compositor, the oldest of the clients' are taken
+//    back at once: a slow client may see a torn picture, it never stops the desktop.
 //  - Everything happens in the loop's thread; the process callback dequeues and hands over, it
 //  never waits.
 //  - After `ended` nothing is called any more.
@@ -125,7 +125,8 @@ class Capture {
   void Queue(Buffer& buffer, bool was_read);
   void TakeBack(Buffer& buffer, bool was_read);
   void NoteBad(const char* why);
-  void CheckPool();
+  /// Takes buffers back from clients until the source can go on.
+  void KeepPoolAlive();
   void AnnounceFormat(const CaptureFormat& format);
   void SetState(CaptureState state);
   void Fail(CaptureErrorCode code, std::string message);
@@ -145,7 +146,6 @@ class Capture {
   std::unique_ptr<NodeWatch> watch_;
   int sync_sequence_ = -1;
   Timer deadline_;
-  Timer reclaim_;
   NegotiatedFormat negotiated_;
   bool has_format_ = false;
   CaptureFormat announced_;
@@ -154,6 +154,7 @@ class Capture {
   bool presented_ = false;
   /// What changed in pictures that could not be presented.
   Damage missed_;
+  /// Pictures that the source sent.
   uint64_t sequence_ = 0;
   uint32_t next_surface_ = 1;
   uint32_t bad_in_a_row_ = 0;

@@ -24,10 +24,11 @@ namespace {
 constexpr uint32_t kRateHeadroom = 2;
 constexpr size_t kMaxModifiers = 256;
 
-// Buffers: one stays with the source of the newest picture, each client may read one, and the
-// compositor needs one to draw into. With two it still works, a slow client then costs pictures.
+// Of the pool one buffer stays with the newest picture and the compositor needs two (see Capture),
+// which leaves five clients that may each read another one. With the least there is none for them,
+// so they have to be quick.
 constexpr int kBuffersWanted = 8;
-constexpr int kBuffersLeast = 2;
+constexpr int kBuffersLeast = 3;
 constexpr int kBuffersMost = 16;
 
 // Compositors state the room for their largest shape, whatever they send.

@@ -32,6 +32,11 @@ void Source::Present(std::shared_ptr<Picture> picture, const Damage& damage) {
   ForEachStream([&](Stream& stream) { stream.OnPicture(damage); });
 }
 
+void Source::NoteSkipped() {
+  counters_.pictures++;
+  counters_.replaced++;
+}
+
 void Source::CursorChanged() {
   ForEachStream([&](Stream& stream) { stream.OnCursor(); });
 }
@@ -64,13 +69,19 @@ void Source::End(sb_surface_error code, const std::string& text) {
   streams_.clear();
 }
 
-void Source::Reclaim() {
-  for (Stream* stream : streams_) {
+bool Source::ReclaimOldest() {
+  Picture* oldest = nullptr;
+  for (const Stream* stream : streams_) {
     Picture* picture = stream->outstanding();
     if (picture == nullptr || picture == newest_.get() || !picture->held()) continue;
-    picture->GiveBack();
-    counters_.reclaimed++;
+    if (oldest == nullptr || picture->content().sequence < oldest->content().sequence) {
+      oldest = picture;
+    }
   }
+  if (oldest == nullptr) return false;
+  oldest->GiveBack();
+  counters_.reclaimed++;
+  return true;
 }
 
 void Source::Attach(Stream& stream) {

@@ -48,6 +48,9 @@ class Source {
 
   /// A new picture; `damage` is what changed since the one before.
   void Present(std::shared_ptr<Picture> picture, const Damage& damage);
+  /// The producer had a newer picture before this one could be presented; its damage is in the next
+  /// one's.
+  void NoteSkipped();
   /// To be changed in place, then told with CursorChanged: shapes are large.
   Cursor& cursor() { return cursor_; }
   void CursorChanged();
@@ -58,8 +61,9 @@ class Source {
   void DropSurface(uint32_t surface);
   /// Ends all streams. Nothing may be presented after it.
   void End(sb_surface_error code, const std::string& text);
-  /// Takes back the pictures that streams read, except the newest one.
-  void Reclaim();
+  /// Takes back the oldest picture that a client reads, except the newest one; false when there is
+  /// none.
+  bool ReclaimOldest();
 
   // What streams do.
 
