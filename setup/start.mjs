@@ -161,16 +161,14 @@ async function show(args, parts, scratch) {
   const bridge = new Part('bridge', BRIDGE, ['serve', ...args, ...port, ...quiet, ...source]);
   parts.push(bridge);
   const died = [bridge.died];
-  const [, url] = await Promise.race([bridge.line(/(https?:\/\/\S+)/), ...died]);
   if (linux) {
-    const agent = new Part('desktop', AGENT, [
-      'desktop',
-      `--size=${size}`,
-      `--bridge=unix:${socket}`,
-    ]);
+    // At the same time: the desktop takes longer than the bridge until it needs the other one.
+    const desktop = ['desktop', `--size=${size}`, `--bridge=unix:${socket}`];
+    const agent = new Part('desktop', AGENT, desktop);
     parts.push(agent);
     died.push(agent.died);
   }
+  const [, url] = await Promise.race([bridge.line(/(https?:\/\/\S+)/), ...died]);
   await Promise.race([untilLive(url, token), ...died]);
   process.stdout.write(
     `\n  A live ${linux ? 'desktop' : 'picture'} is at ${url}\n  Ctrl-C ends it.\n\n`,

@@ -1,3 +1,4 @@
+export { desktopOptions, runDesktop } from './command.js';
 export { type Desktop, type DesktopOptions, startDesktop } from './desktop.js';
 export { DesktopError, type DesktopErrorCode } from './errors.js';
 export { MediaSession } from './media-session.js';
