@@ -38,13 +38,13 @@ await yargs(hideBin(process.argv))
   )
   .command(
     'record <session> <file>',
-    'write what a session shows into a .h264, .mp4 or .mkv file',
+    'write what a session shows into a .mkv or .h264 file',
     (y: Argv) =>
       clientOptions(y)
         .positional('session', { type: 'string', demandOption: true, describe: 'session id' })
         .positional('file', { type: 'string', demandOption: true, describe: 'file to write' })
         .option('seconds', { type: 'number', describe: 'length; without it until Ctrl-C' })
-        .example('$0 record test clip.mp4 --seconds 10', 'ten seconds of the test pattern'),
+        .example('$0 record test clip.mkv --seconds 10', 'ten seconds of the test pattern'),
     async (args) => {
       const { units, bytes } = await record(args, interrupted());
       process.stdout.write(`${args.file}: ${units} pictures, ${bytes} bytes\n`);

@@ -42,7 +42,7 @@ async function decodedPictures(file: string): Promise<number> {
   return stdout.match(/last-message = chain/g)?.length ?? 0;
 }
 
-for (const extension of ['h264', 'mp4', 'mkv']) {
+for (const extension of ['h264', 'mkv']) {
   test(`record writes a .${extension} file that plays`, async (t) => {
     const { url } = await serve(t, ...PATTERN);
     const file = join(await folderFor(t), `clip.${extension}`);
@@ -65,7 +65,7 @@ test('record says what is wrong', async (t) => {
   };
   const file = join(folder, 'a.h264');
   await no(/NO_SUCH_SESSION/, 'record', 'none', file, '--bridge', url);
-  await no(/\.h264, \.mp4 or \.mkv/, 'record', 'test', join(folder, 'a.avi'), '--bridge', url);
+  await no(/\.mkv or \.h264/, 'record', 'test', join(folder, 'a.avi'), '--bridge', url);
   await no(/NO_BRIDGE/, 'record', 'test', file, '--bridge', 'http://127.0.0.1:1/');
   await no(/NO_BRIDGE/, 'sessions', '--bridge', 'http://127.0.0.1:1/');
 });

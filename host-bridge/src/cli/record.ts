@@ -9,17 +9,18 @@ import { VideoFlag } from '@scanbridge/protocol/viewer/video';
 import { BridgeError, OptionError, reasonOf } from '../errors.js';
 import { ViewerClient } from '../viewer-client.js';
 import { type ClientArguments, tokenOf } from './ask.js';
+import { streamStart, timedUnit } from './gdp.js';
 
 /** With more waiting for the disk, access units are skipped up to the next key frame [bytes]. */
 const MAX_WAITING = 32 * 1024 * 1024;
 /** The first picture comes within this time, or there is none [ms]. */
 const FIRST_PICTURE_MS = 10_000;
 
-const MUXERS: Readonly<Record<string, string>> = { '.mp4': 'mp4mux', '.mkv': 'matroskamux' };
-
 /** Where access units go. */
 interface Sink {
   readonly stream: Writable;
+  /** @param timeUs when the picture was made, since the first one [us] */
+  write(accessUnit: Uint8Array, timeUs: bigint): void;
   /** Resolves when the file is complete. @throws {BridgeError} */
   finish(): Promise<void>;
 }
@@ -28,6 +29,7 @@ function fileSink(path: string): Sink {
   const stream = createWriteStream(path);
   return {
     stream,
+    write: (accessUnit) => stream.write(accessUnit),
     finish: async () => {
       stream.end();
       if (!stream.closed) await once(stream, 'close');
@@ -35,29 +37,31 @@ function fileSink(path: string): Sink {
   };
 }
 
-/** GStreamer makes the container; pictures are stamped when they arrive, which is when they were seen. */
-function muxerSink(path: string, muxer: string): Sink {
+/** GStreamer makes the container. */
+function matroskaSink(path: string): Sink {
   const child: ChildProcess = spawn(
     'gst-launch-1.0',
     [
-      '--quiet',
-      ...['fdsrc', 'fd=0', 'do-timestamp=true', 'blocksize=4194304', '!'],
-      ...['h264parse', '!', muxer, '!'],
+      ...['--quiet', 'fdsrc', 'fd=0', '!', 'gdpdepay', '!', 'h264parse', '!', 'matroskamux', '!'],
       ...['filesink', `location=${path}`],
     ],
     { stdio: ['pipe', 'ignore', 'pipe'] },
   );
   let said = '';
   child.stderr?.on('data', (text: Buffer) => {
-    said = (said + text.toString('utf8')).slice(-1000);
+    said = (said + text.toString('utf8')).slice(0, 1000);
   });
   const exited = new Promise<number | string>((resolve) => {
     child.on('error', (error) => resolve(reasonOf(error)));
     child.on('close', (code, signal) => resolve(code ?? signal ?? 'unknown'));
   });
   const stream = child.stdin as Writable;
+  stream.write(streamStart());
   return {
     stream,
+    write: (accessUnit, timeUs) => {
+      for (const part of timedUnit(accessUnit, timeUs)) stream.write(part);
+    },
     finish: async () => {
       stream.end();
       const how = await exited;
@@ -65,7 +69,7 @@ function muxerSink(path: string, muxer: string): Sink {
       throw new BridgeError(
         'RECORD_FAILED',
         `GStreamer could not write ${path} (${how}): ${said.trim()}`,
-        'install gstreamer1.0-tools and gstreamer1.0-plugins-good, or record into a .h264 file',
+        'install gstreamer1.0-tools, -plugins-good and -plugins-bad, or record into a .h264 file',
       );
     },
   };
@@ -74,11 +78,10 @@ function muxerSink(path: string, muxer: string): Sink {
 function sinkFor(path: string): Sink {
   const extension = extname(path).toLowerCase();
   if (extension === '.h264') return fileSink(path);
-  const muxer = MUXERS[extension];
-  if (muxer) return muxerSink(path, muxer);
+  if (extension === '.mkv') return matroskaSink(path);
   throw new OptionError(
     `${path} ends in none of the forms that can be written`,
-    'use a name that ends in .h264, .mp4 or .mkv',
+    'use a name that ends in .mkv or .h264',
   );
 }
 
@@ -104,6 +107,7 @@ export async function record(args: RecordArguments, stop: Promise<unknown>): Pro
   const client = new ViewerClient(args.bridge, args.session, token === undefined ? {} : { token });
   const recording = { units: 0, bytes: 0 };
   let waitForKey = true;
+  let start: bigint | undefined;
   let timer: NodeJS.Timeout | undefined;
   const ended = new Promise<BridgeError | undefined>((resolve) => {
     let said: BridgeError | undefined;
@@ -139,7 +143,8 @@ export async function record(args: RecordArguments, stop: Promise<unknown>): Pro
       }
       recording.units++;
       recording.bytes += accessUnit.length;
-      sink.stream.write(accessUnit);
+      start ??= header.pts;
+      sink.write(accessUnit, header.pts - start);
     });
     sink.stream.on('error', (error) => {
       const remedy = 'is there room, and may this user write there?';
