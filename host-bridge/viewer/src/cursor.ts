@@ -78,7 +78,10 @@ export class Cursor {
   }
 
   #apply(): void {
-    this.screen.canvas.style.cursor = this.#own ? this.#css() : '';
+    const { style } = this.screen.canvas;
+    style.cursor = '';
+    // Of the forms, the last one that the browser understands stays.
+    if (this.#own) for (const form of this.#css()) style.cursor = form;
     this.#place();
   }
 
@@ -95,10 +98,10 @@ export class Cursor {
     }px)`;
   }
 
-  #css(): string {
+  #css(): string[] {
     const shape = this.#shape;
-    if (!shape) return 'default';
-    if (!this.#visible) return 'none';
+    if (!shape) return ['default'];
+    if (!this.#visible) return ['none'];
     const ratio = devicePixelRatio || 1;
     const largest = Math.max(shape.width, shape.height);
     const scale = Math.min(this.screen.scale, MAX_CSS_CURSOR / largest);
@@ -106,9 +109,11 @@ export class Cursor {
     image.width = Math.max(1, Math.round(shape.width * scale * ratio));
     image.height = Math.max(1, Math.round(shape.height * scale * ratio));
     const context = image.getContext('2d');
-    if (!context) return 'default';
+    if (!context) return ['default'];
     context.drawImage(this.#overlay, 0, 0, image.width, image.height);
     const hot = `${Math.round(shape.hotX * scale)} ${Math.round(shape.hotY * scale)}`;
-    return `image-set(url(${image.toDataURL()}) ${ratio}x) ${hot}, default`;
+    const url = `url(${image.toDataURL()})`;
+    const plain = ratio === 1 ? `${url} ${hot}, default` : 'default';
+    return [plain, `image-set(${url} ${ratio}x) ${hot}, default`];
   }
 }

@@ -90,7 +90,7 @@ export class GridView implements View {
       return {
         id: 'unreachable',
         title: 'No connection to the bridge',
-        text: `It may be restarting, or the network is down (${list.detail}). Trying again by itself.`,
+        text: `It may be restarting, or the network is down${list.detail ? ` (${list.detail})` : ''}. This page tries again by itself.`,
         busy: true,
       };
     }

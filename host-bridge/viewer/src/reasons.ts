@@ -118,8 +118,15 @@ export function endingOf(code: number, said?: Said): Ending {
   if (said?.code === 'NO_COMMON_CODEC') return { ...undecodable('H.264'), retry: 'never' };
   const ending = ENDINGS[code as CloseCode] ?? LOST;
   if (!said) return ending;
-  const message = said.message.charAt(0).toUpperCase() + said.message.slice(1);
-  return { ...ending, text: `${message.replace(/\.?$/, '.')} ${ending.text}` };
+  return { ...ending, text: `${sentences(said.message)} ${ending.text}` };
+}
+
+/** The bridge's words as sentences: it writes for logs, too, where they begin small. */
+function sentences(text: string): string {
+  const capitals = text.replace(/(^|[.!?] )(\p{Ll})/gu, (_, before, letter) => {
+    return `${before}${letter.toUpperCase()}`;
+  });
+  return /[.!?]$/.test(capitals) ? capitals : `${capitals}.`;
 }
 
 /** Why a session has no picture; undefined when it is live. */
@@ -127,7 +134,7 @@ export function sessionReason(
   state: SessionState,
   message: string | undefined,
 ): Reason | undefined {
-  const told = (text: string) => message ?? text;
+  const told = (text: string) => (message ? sentences(message) : text);
   switch (state) {
     case 'live':
       return undefined;
@@ -160,7 +167,7 @@ export function sessionReason(
         busy: true,
       };
     case 'ended':
-      return { ...ENDINGS[4410], text: message ? `${message}` : ENDINGS[4410].text };
+      return { ...ENDINGS[4410], text: told(ENDINGS[4410].text) };
   }
 }
 

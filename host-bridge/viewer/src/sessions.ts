@@ -17,7 +17,8 @@ export type SessionList =
   | { readonly status: 'unauthorized' }
   | {
       readonly status: 'unreachable';
-      readonly detail: string;
+      /** What it answered, if it did. */
+      readonly detail: string | undefined;
       readonly sessions: readonly SessionSummary[];
     };
 
@@ -26,9 +27,14 @@ const INTERVAL = 2_000;
 const INTERVAL_LONGEST = 10_000;
 const ANSWER_WITHIN = 5_000;
 
+/** An answer that is none. */
+class AnswerError extends Error {
+  override readonly name = 'AnswerError';
+}
+
 function readSessions(value: unknown): SessionSummary[] {
   const list = Array.isArray(value) ? value : (value as { sessions?: unknown } | null)?.sessions;
-  if (!Array.isArray(list)) throw new Error('the answer is not a list of sessions');
+  if (!Array.isArray(list)) throw new AnswerError('its answer is not a list of sessions');
   return list.flatMap((item: Record<string, unknown> | null) => {
     if (typeof item?.id !== 'string') return [];
     const text = (field: string) =>
@@ -83,7 +89,8 @@ export class Sessions {
     } catch (error) {
       this.#failures++;
       const sessions = 'sessions' in this.#list ? this.#list.sessions : [];
-      const detail = error instanceof Error ? error.message : String(error);
+      // What fetch says of a lost connection differs from browser to browser and helps nobody.
+      const detail = error instanceof AnswerError ? error.message : undefined;
       this.#set({ status: 'unreachable', detail, sessions });
     }
     this.#asking = false;
@@ -96,13 +103,15 @@ export class Sessions {
 
   async #fetch(): Promise<SessionList> {
     const token = tokenFor();
+    const abort = new AbortController();
+    const limit = setTimeout(() => abort.abort(), ANSWER_WITHIN);
     const response = await fetch(new URL('v1/sessions', document.baseURI), {
       headers: token ? { accept: 'application/json', authorization: `Bearer ${token}` } : {},
       cache: 'no-store',
-      signal: AbortSignal.timeout(ANSWER_WITHIN),
-    });
+      signal: abort.signal,
+    }).finally(() => clearTimeout(limit));
     if (response.status === 401 || response.status === 403) return { status: 'unauthorized' };
-    if (!response.ok) throw new Error(`the bridge answers ${response.status}`);
+    if (!response.ok) throw new AnswerError(`it answers ${response.status}`);
     return { status: 'known', sessions: readSessions(await response.json()) };
   }
 
