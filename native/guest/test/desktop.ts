@@ -82,7 +82,7 @@ export class Desktop {
   static async start(): Promise<Desktop> {
     const folder = await mkdtemp(join(tmpdir(), 'sb-'));
     const desktop = new Desktop(folder, {
-      PATH: process.env['PATH'],
+      PATH: process.env.PATH,
       HOME: folder,
       XDG_RUNTIME_DIR: folder,
       XDG_CONFIG_HOME: join(folder, 'config'),
@@ -129,8 +129,8 @@ export class Desktop {
   async producer(...args: string[]): Promise<{ teller: Teller<ProducerLine>; node: number }> {
     const teller = new Teller<ProducerLine>(tool('dmabuf-producer'), args, this.env);
     this.#services.push(teller as unknown as Teller<never>);
-    const line = await teller.next((l) => l.event === 'state' && l['state'] === 'paused');
-    return { teller, node: line['node'] as number };
+    const line = await teller.next((l) => l.event === 'state' && l.state === 'paused');
+    return { teller, node: line.node as number };
   }
 
   probe(socket: string, capture: number, ...args: string[]): Teller<ProbeLine> {

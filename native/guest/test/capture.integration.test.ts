@@ -28,7 +28,7 @@ function capture({ desktop, server }: Bench, node: number, connectTimeout = 5000
 
 /** Both ends of the link have started. */
 async function activated(opened: Capture, producer: Teller<ProducerLine>): Promise<void> {
-  await producer.next((l) => l.event === 'state' && l['state'] === 'streaming');
+  await producer.next((l) => l.event === 'state' && l.state === 'streaming');
   while (opened.state !== 'active') await once(opened, 'state');
 }
 
@@ -68,11 +68,11 @@ for (const { name, args, kind, modifier } of [
       await probe.next((l) => l.type === 'state');
       teller.say('frame');
       const surface = await probe.next((l) => l.type === 'surface');
-      t.is(surface['kind'], kind === 'dmabuf' ? 2 : 1);
-      t.true(surface['mapped']);
+      t.is(surface.kind, kind === 'dmabuf' ? 2 : 1);
+      t.true(surface.mapped);
       const first = await probe.next(isFrame);
       t.is(first.painted, 1);
-      t.is(first['middle'], 0x050505 | (5 << 24), 'the grey that belongs to number 1');
+      t.is(first.middle, 0x050505 | (5 << 24), 'the grey that belongs to number 1');
       t.deepEqual(first.damage, [], 'the first frame changes everything');
       teller.say('frame');
       const second = await probe.next(isFrame);
@@ -81,8 +81,8 @@ for (const { name, args, kind, modifier } of [
         [0, 0, 512, 16],
         [0, 360, 1280, 360],
       ]);
-      t.true((second['pts'] as number) > (first['pts'] as number));
-      t.true((second['ageUs'] as number) < 1_000_000, 'a time of this clock');
+      t.true((second.pts as number) > (first.pts as number));
+      t.true((second.ageUs as number) < 1_000_000, 'a time of this clock');
     });
   });
 }
@@ -115,7 +115,7 @@ test.serial('damage of replaced pictures is merged, and the newest wins', async 
     t.is((await probe.next(isFrame)).painted, 1);
     for (let i = 0; i < 3; i++) {
       teller.say('frame');
-      await teller.next((l) => l.event === 'frame' && l['sequence'] === 2 + i);
+      await teller.next((l) => l.event === 'frame' && l.sequence === 2 + i);
     }
     while (opened.stats().pictures < 4) await new Promise((r) => setTimeout(r, 5));
     probe.say('release');
@@ -138,10 +138,10 @@ test.serial('a client that never releases does not stop the source', async (t) =
     await stuck.next(isFrame);
     // One buffer is read, one has the newest picture: with the third alone the source could not go on.
     teller.say('frame');
-    await teller.next((l) => l.event === 'frame' && l['sequence'] === 2);
+    await teller.next((l) => l.event === 'frame' && l.sequence === 2);
     while (opened.stats().reclaimed === 0) await new Promise((r) => setTimeout(r, 10));
     teller.say('frame');
-    await teller.next((l) => l.event === 'frame' && l['sequence'] === 3);
+    await teller.next((l) => l.event === 'frame' && l.sequence === 3);
     const quick = bench.desktop.probe(bench.server.path, opened.id);
     await quick.next((l) => l.painted === 3);
     t.is(opened.stats().reclaimed, 1);
@@ -160,15 +160,15 @@ test.serial('a new size is RESET, new surfaces, and a frame marked as discontinu
     teller.say('frame');
     await probe.next(isFrame);
     teller.say('resize 640 480');
-    t.is((await probe.next((l) => l.type === 'reset'))['reason'], 2);
-    await teller.next((l) => l.event === 'format' && l['width'] === 640);
+    t.is((await probe.next((l) => l.type === 'reset')).reason, 2);
+    await teller.next((l) => l.event === 'format' && l.width === 640);
     // Crosses the reset, and is ignored.
     probe.say('release');
     teller.say('frame');
     const surface = await probe.next((l) => l.type === 'surface');
-    t.deepEqual([surface['width'], surface['height']], [640, 480]);
+    t.deepEqual([surface.width, surface.height], [640, 480]);
     const frame = await probe.next(isFrame);
-    t.is(frame['flags'], 1);
+    t.is(frame.flags, 1);
     t.is(frame.painted, 2);
   });
 });
@@ -192,7 +192,7 @@ test.serial('the cursor comes beside the picture', async (t) => {
       width: 8,
       height: 8,
     });
-    t.is(shape['pixel'], 0xffff0000, 'opaque red in AR24');
+    t.is(shape.pixel, 0xffff0000, 'opaque red in AR24');
     teller.say('cursor 21 30');
     t.like(await probe.next((l) => l.type === 'cursor'), { shape: false, x: 21 });
     t.is(opened.stats().pictures, 0, 'a buffer without a picture is none');
@@ -208,7 +208,7 @@ test.serial('a client without the kind of memory is told so', async (t) => {
     await activated(opened, teller);
     teller.say('frame');
     const probe = bench.desktop.probe(bench.server.path, opened.id, '--no-memfd');
-    t.is((await probe.next((l) => l.type === 'stream-end'))['code'], 'UNSUPPORTED');
+    t.is((await probe.next((l) => l.type === 'stream-end')).code, 'UNSUPPORTED');
   });
 });
 
@@ -260,7 +260,7 @@ test.serial('a source that goes away ends the capture and its streams', async (t
     const failed = failure(opened);
     await teller.stop('SIGKILL');
     t.is((await failed).code, 'SOURCE_LOST');
-    t.is((await probe.next((l) => l.type === 'stream-end'))['code'], 'SOURCE_FAILED');
+    t.is((await probe.next((l) => l.type === 'stream-end')).code, 'SOURCE_FAILED');
   });
 });
 

@@ -1,0 +1,133 @@
+// What this machine has and what it lacks to show a desktop.
+import { accessSync, constants, existsSync } from 'node:fs';
+import { connect } from 'node:net';
+import { isAbsolute, join } from 'node:path';
+import { listGpus, openMutterScreenCast, type ScreenCastError } from '@scanbridge/native-guest';
+
+/** `missing`: nothing works without it. `absent`: something works worse, or not at all, without it. */
+export type Verdict = 'good' | 'absent' | 'missing';
+
+export interface Finding {
+  what: string;
+  verdict: Verdict;
+  /** What was found, and what to do about it. */
+  detail: string;
+}
+
+const CAST_LIMIT = 3000;
+
+/** Looks at everything that `run` would use; changes nothing. */
+export async function examine(bridge?: string): Promise<Finding[]> {
+  const findings = [await examinePipeWire(), examineBus(), await examineMutter(), examineGpus()];
+  if (bridge !== undefined) findings.push(await examineBridge(bridge));
+  return findings;
+}
+
+async function examinePipeWire(): Promise<Finding> {
+  const what = 'PipeWire';
+  const name = process.env.PIPEWIRE_REMOTE ?? 'pipewire-0';
+  const folder = process.env.PIPEWIRE_RUNTIME_DIR ?? process.env.XDG_RUNTIME_DIR;
+  if (folder === undefined && !isAbsolute(name)) {
+    return {
+      what,
+      verdict: 'missing',
+      detail:
+        "XDG_RUNTIME_DIR is not set. Run this in the desktop's session, or set it to /run/user/UID.",
+    };
+  }
+  const path = isAbsolute(name) ? name : join(folder as string, name);
+  const problem = await tryConnect(path);
+  return problem === undefined
+    ? { what, verdict: 'good', detail: `answers at ${path}` }
+    : {
+        what,
+        verdict: 'missing',
+        detail: `${path}: ${problem}. Start it: systemctl --user start pipewire wireplumber.`,
+      };
+}
+
+function examineBus(): Finding {
+  const what = 'Session bus';
+  const address = process.env.DBUS_SESSION_BUS_ADDRESS;
+  const standard = join(process.env.XDG_RUNTIME_DIR ?? '/nonexistent', 'bus');
+  if (address !== undefined) return { what, verdict: 'good', detail: address };
+  if (existsSync(standard)) return { what, verdict: 'good', detail: `unix:path=${standard}` };
+  return {
+    what,
+    verdict: 'absent',
+    detail:
+      'DBUS_SESSION_BUS_ADDRESS is not set: --mutter and --portal need an address, --node works.',
+  };
+}
+
+async function examineMutter(): Promise<Finding> {
+  const what = 'Mutter';
+  try {
+    const cast = await openMutterScreenCast({
+      record: { primary: true },
+      cursor: 'metadata',
+      input: false,
+      timeout: CAST_LIMIT,
+    });
+    await cast.close();
+    return { what, verdict: 'good', detail: 'its primary monitor can be cast' };
+  } catch (error) {
+    const { code, message } = error as ScreenCastError;
+    return { what, verdict: 'absent', detail: `no cast (${code}): ${message}` };
+  }
+}
+
+function examineGpus(): Finding {
+  const what = 'GPU';
+  const gpus = listGpus();
+  if (gpus.length === 0) {
+    return {
+      what,
+      verdict: 'absent',
+      detail: 'no render node in /dev/dri: desktops are captured through shared memory',
+    };
+  }
+  const usable = gpus.filter((gpu) => gpu.formats.length > 0);
+  if (usable.length > 0) {
+    return { what, verdict: 'good', detail: usable.map((gpu) => gpu.path).join(', ') };
+  }
+  const reasons = gpus.map((gpu) => {
+    try {
+      accessSync(gpu.path, constants.R_OK | constants.W_OK);
+      return `${gpu.path}: ${gpu.error ?? 'no formats'}`;
+    } catch {
+      return `${gpu.path}: this user may not open it; add the user to the group "render"`;
+    }
+  });
+  return { what, verdict: 'absent', detail: reasons.join('; ') };
+}
+
+async function examineBridge(path: string): Promise<Finding> {
+  const problem = await tryConnect(path);
+  return problem === undefined
+    ? { what: 'Bridge', verdict: 'good', detail: `listens at ${path}` }
+    : {
+        what: 'Bridge',
+        verdict: 'missing',
+        detail: `${path}: ${problem}. Start it: scanbridge serve --agent-socket ${path}.`,
+      };
+}
+
+/** What keeps this process from connecting, in words; undefined when nothing does. */
+function tryConnect(path: string): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const socket = connect(path)
+      .on('connect', () => {
+        socket.destroy();
+        resolve(undefined);
+      })
+      .on('error', (error: NodeJS.ErrnoException) => {
+        const words: Record<string, string> = {
+          ENOENT: 'there is no such socket',
+          ECONNREFUSED: 'nobody listens there',
+          EACCES: 'this user may not connect',
+        };
+        resolve(words[error.code ?? ''] ?? error.message);
+      });
+  });
+}
