@@ -1,6 +1,6 @@
 // The desktop of the benchmarks: a PipeWire daemon and a source that paints time stamps, no compositor, so that
 // what is measured is capture, encoding, transport and decoding.
-import { MediaSession } from '@scanbridge/agent';
+import { MediaSession } from '@scanbridge/agent/desktop';
 
 export interface PaintedDesktop {
   readonly node: number;
