@@ -156,13 +156,20 @@ test.serial(
   async (t) => {
     const { viewer, events } = await openDesk(t);
     const { mouse } = viewer.page;
-    await mouse.move(...(await place(viewer, 320, 180)));
-    const motion = await until('a motion', () => events.find((event) => event.kind === 'motion'));
-    if (motion.kind !== 'motion') throw new Error('no motion');
-    t.true(
-      Math.abs(motion.x - 320.5) < 1 && Math.abs(motion.y - 180.5) < 1,
-      JSON.stringify(motion),
-    );
+    // Bars beside the picture, then above and below it.
+    for (const height of [400, 700]) {
+      await viewer.page.setViewportSize({ width: 1000, height });
+      await viewer.picture(2);
+      events.length = 0;
+      await mouse.move(...(await place(viewer, 320, 180)));
+      const motion = await until('a motion', () => events.find((event) => event.kind === 'motion'));
+      t.true(
+        motion.kind === 'motion' &&
+          Math.abs(motion.x - 320.5) < 1 &&
+          Math.abs(motion.y - 180.5) < 1,
+        JSON.stringify(motion),
+      );
+    }
 
     events.length = 0;
     await mouse.move(...(await place(viewer, 600, 20)));
