@@ -48,6 +48,8 @@ export interface BridgeOptions {
   readonly maxFps?: number;
   /** A still picture is encoded anew this often [ms]; 0: never. */
   readonly keepaliveMs?: number;
+  /** A busy encoder without viewers sleeps after this time [ms]. */
+  readonly idleAfterMs?: number;
   readonly maxViewers?: number;
   /** Folder of the built viewer page. */
   readonly page?: string;
@@ -112,7 +114,13 @@ export async function startBridge(options: BridgeOptions = {}): Promise<Bridge> 
   });
 
   const sessions = new SessionRegistry();
-  const factory = new SessionFactory(sessions, { engine, bitrate, log });
+  const { idleAfterMs } = options;
+  const factory = new SessionFactory(sessions, {
+    engine,
+    bitrate,
+    log,
+    ...(idleAfterMs !== undefined && { idleAfterMs }),
+  });
   const agents = new Agents(factory, log);
   const maxViewers = options.maxViewers ?? 256;
   const streams = new StreamServer(auth, sessions, maxViewers, log);

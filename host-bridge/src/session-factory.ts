@@ -10,6 +10,7 @@ export interface SessionSettings {
   readonly engine: EngineSpec;
   readonly bitrate: BitrateBounds;
   readonly log: Logger;
+  readonly idleAfterMs?: number;
 }
 
 /** Makes sessions for the sources and puts them into the registry. */

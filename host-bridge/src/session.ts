@@ -15,8 +15,12 @@ import type { CursorTexts, ViewerConnection, ViewerHost } from './viewers/connec
 import type { EngineSpec, FromWorker, SourceSpec, WorkerStats } from './worker/messages.js';
 import { WorkerSupervisor } from './worker/supervisor.js';
 
-/** With no viewer for this long the encoder sleeps; the source stays open, and a key frame wakes it [ms]. */
-export const IDLE_AFTER_MS = 2000;
+/**
+ * With no viewer for this long, an encoder that is busy sleeps; a viewer wakes it [ms]. One that is not (a still desktop,
+ * up to STILL_FPS pictures a second) costs next to nothing and stays awake, so that a join is a matter of milliseconds.
+ */
+export const IDLE_AFTER_MS = 10_000;
+const STILL_FPS = 2;
 /** Queues and bitrate are looked at this often [ms]. */
 const TICK_MS = 100;
 /** The bitrate is changed at most this often [ticks]. */
@@ -46,6 +50,8 @@ export interface SessionOptions {
   readonly engine: EngineSpec;
   readonly bitrate: BitrateBounds;
   readonly log: Logger;
+  /** IDLE_AFTER_MS where absent. */
+  readonly idleAfterMs?: number;
   /** false: it waits until `resume` is called. */
   readonly started?: boolean;
 }
@@ -101,6 +107,7 @@ export class Session
   readonly #log: Logger;
   #source: SourceSpec;
   readonly #control: SourceControl;
+  readonly #idleAfterMs: number;
   readonly #supervisor: WorkerSupervisor;
   readonly #fanout = new Fanout<ViewerConnection>(() =>
     this.#supervisor.send({ type: 'key-frame' }),
@@ -132,6 +139,7 @@ export class Session
     this.title = options.title;
     this.#source = options.source;
     this.#control = options.control;
+    this.#idleAfterMs = options.idleAfterMs ?? IDLE_AFTER_MS;
     this.bitrateBounds = options.bitrate;
     this.#log = options.log.child({ session: options.id });
     this.#target = options.engine.bitrateKbps;
@@ -148,7 +156,7 @@ export class Session
       this.#log,
     );
     this.#tickTimer = setInterval(() => this.#tick(), TICK_MS);
-    this.#idleTimer = setTimeout(() => this.#setActive(false), IDLE_AFTER_MS);
+    this.#startIdling();
     if (options.started === false) this.#held = true;
     else this.#supervisor.start();
   }
@@ -208,7 +216,7 @@ export class Session
       this.#idleTimer = undefined;
       this.#setActive(true);
     } else if (!this.#closed) {
-      this.#idleTimer ??= setTimeout(() => this.#setActive(false), IDLE_AFTER_MS);
+      this.#startIdling();
     }
   }
 
@@ -370,6 +378,15 @@ export class Session
     this.#cursor = undefined;
     this.#cursorShape = undefined;
     for (const viewer of this.viewers) viewer.flow.restart();
+  }
+
+  /** Sleeps after a time, once the encoder is busy for nobody. */
+  #startIdling(): void {
+    this.#idleTimer ??= setTimeout(() => {
+      this.#idleTimer = undefined;
+      if (this.#meter.perSecond > STILL_FPS) this.#setActive(false);
+      else this.#startIdling();
+    }, this.#idleAfterMs);
   }
 
   #setActive(active: boolean): void {

@@ -1,78 +1,12 @@
 // Agents on the Unix socket: what they may say, and what outlives their connection.
 import { lstat, writeFile } from 'node:fs/promises';
-import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
-import {
-  AgentDecoder,
-  type AgentErrorCode,
-  encodeAgent,
-  type FromAgent,
-  type ToAgent,
-} from '@scanbridge/protocol/agent';
-import test, { type ExecutionContext } from 'ava';
+import { type AgentErrorCode, encodeAgent, type FromAgent } from '@scanbridge/protocol/agent';
+import test from 'ava';
 import fc from 'fast-check';
-import { type Bridge, startBridge } from '../src/index.js';
-import { bridgeFor, folderFor, until, watch } from './running-bridge.js';
-
-const INSTANCE = '7b3c6a56-6d2e-4c53-9a0c-0a4f6f6f1f10';
-
-const HELLO: FromAgent = {
-  type: 'hello',
-  version: 1,
-  name: 'Desk One',
-  instance: INSTANCE,
-  capabilities: [],
-};
-
-const OPEN: FromAgent = {
-  type: 'session-open',
-  session: 'main',
-  title: 'Main desktop',
-  source: { kind: 'capture', socket: '/nonexistent/surface.sock', capture: 1 },
-  input: true,
-  resizable: true,
-};
-
-/** An agent that is all wire. */
-class Agent {
-  readonly socket: Socket;
-  readonly messages: ToAgent[] = [];
-  closed = false;
-
-  constructor(t: ExecutionContext, path: string) {
-    this.socket = connect(path);
-    const decoder = new AgentDecoder('bridge');
-    this.socket
-      .on('data', (chunk) => {
-        for (const message of decoder.push(chunk)) this.messages.push(message);
-      })
-      .on('error', () => undefined)
-      .on('close', () => {
-        this.closed = true;
-      });
-    t.teardown(() => this.socket.destroy());
-  }
-
-  send(...messages: readonly FromAgent[]): this {
-    for (const message of messages) this.socket.write(encodeAgent(message));
-    return this;
-  }
-
-  async got<T extends ToAgent['type']>(type: T): Promise<Extract<ToAgent, { type: T }>> {
-    const find = () => this.messages.find((m) => m.type === type);
-    await until(`the agent gets ${type}`, () => find() !== undefined);
-    return find() as Extract<ToAgent, { type: T }>;
-  }
-
-  end(): Promise<void> {
-    return until('the connection is closed', () => this.closed);
-  }
-}
-
-async function agentBridge(t: ExecutionContext): Promise<{ bridge: Bridge; path: string }> {
-  const path = join(await folderFor(t), 'agents.sock');
-  return { bridge: await bridgeFor(t, { testPatterns: [], agentSocket: path }), path };
-}
+import { startBridge } from '../src/index.js';
+import { folderFor, until, watch } from './running-bridge.js';
+import { Agent, agentBridge, HELLO, OPEN } from './wire-agent.js';
 
 test('an agent opens a session, gets input and resizes for it, and closes it', async (t) => {
   const { bridge, path } = await agentBridge(t);
@@ -157,15 +91,6 @@ test('what concerns one session does not end the connection', async (t) => {
   agent.send({ ...OPEN, session: 'second', source });
   t.like(await agent.got('error'), { code: 'SOURCE_REFUSED', session: 'second' });
   t.is(agent.closed, false);
-});
-
-test('an agent has 64 sessions at most', async (t) => {
-  const { bridge, path } = await agentBridge(t);
-  const agent = new Agent(t, path).send(HELLO);
-  // A worker per session is started; what matters here is who refuses the 65th.
-  for (let i = 0; i < 65; i++) agent.send({ ...OPEN, session: `s${i}` });
-  t.like(await agent.got('error'), { code: 'TOO_MANY_SESSIONS', session: 's64' });
-  t.is(bridge.sessions.list().length, 64);
 });
 
 test('noise ends connections, never the bridge', async (t) => {

@@ -10,7 +10,7 @@ import { bridgeFor, isKey, SMALL, until, Watcher, watch } from './running-bridge
 
 for (const count of [1, 10, 100]) {
   test.serial(`exactly one encode with ${count} viewers`, async (t) => {
-    const bridge = await bridgeFor(t);
+    const bridge = await bridgeFor(t, { idleAfterMs: 500 });
     const session = bridge.sessions.get(SMALL.id);
     const viewers = Array.from({ length: count }, () => watch(t, bridge));
     await until('everyone watches', () => viewers.every(({ headers }) => headers.length > 0));
@@ -59,7 +59,7 @@ test.serial(
 );
 
 test.serial('a sleeping encoder wakes for a viewer', async (t) => {
-  const bridge = await bridgeFor(t);
+  const bridge = await bridgeFor(t, { idleAfterMs: 500 });
   const session = bridge.sessions.get(SMALL.id);
   const viewer = watch(t, bridge);
   await viewer.units(3);
