@@ -313,9 +313,9 @@ install_result() {
     "$result.part/bin/qemu-system-x86_64" --version > /dev/null || die 'the built binary does not start'
     rm -rf "$result"
     mv "$result.part" "$result"
-    # The three newest results are kept.
+    # The five newest results are kept.
     local old
-    for old in $(ls -dt "$root"/*-"$variant"/bin 2> /dev/null | tail -n +4); do
+    for old in $(ls -dt "$root"/*-"$variant"/bin 2> /dev/null | tail -n +6); do
         rm -rf "$(dirname "$old")"
     done
 }
@@ -342,6 +342,9 @@ check_series() {
         compile
         note "$name: style ok, builds"
     done
+    "$here/surface-header.sh" | cmp -s - "$src/include/ui/scanbridge-surface.h" ||
+        die "include/ui/scanbridge-surface.h of the series is not what surface-header.sh makes
+of protocol/include/scanbridge/surface.h: put its output into the patch"
 }
 
 mkdir -p "$root"
