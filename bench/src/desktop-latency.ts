@@ -47,8 +47,8 @@ export const benchmark: Benchmark = {
           ...['--engine', 'x264', '--bitrate', String(BITRATE_KBPS)],
           ...['--min-bitrate', String(BITRATE_KBPS), '--max-bitrate', String(BITRATE_KBPS)],
         ]),
-      'gst-launch': async () =>
-        new GstRelay({
+      'gst-launch': () =>
+        GstRelay.start({
           node: desktop.node,
           env: desktop.env,
           width: WIDTH,

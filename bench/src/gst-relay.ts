@@ -1,6 +1,7 @@
 // The peer: a bare gst-launch pipeline from the same PipeWire node through the same encoder, whose access units
 // go straight to a WebSocket. It speaks just enough of the viewer protocol for the probe page to decode them.
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { encodeVideo, VideoFlag } from '@scanbridge/protocol/viewer/video';
 import { type WebSocket, WebSocketServer } from 'ws';
@@ -63,7 +64,14 @@ export class GstRelay {
   #sequence = 0;
   #errors = '';
 
-  constructor(private readonly options: RelayOptions) {
+  /** Starts both; resolves when viewers can connect. */
+  static async start(options: RelayOptions): Promise<GstRelay> {
+    const relay = new GstRelay(options);
+    await once(relay.#server, 'listening');
+    return relay;
+  }
+
+  private constructor(private readonly options: RelayOptions) {
     const { node, env, bitrateKbps } = options;
     this.#pipeline = spawn(
       'gst-launch-1.0',
