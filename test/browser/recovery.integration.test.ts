@@ -97,3 +97,55 @@ test.serial('the picture returns when the decoder has failed', async (t) => {
   t.true(((await viewer.number()) ?? 0) > (number ?? 0));
   await viewer.close();
 });
+
+test.serial('the picture returns when the decoder hangs', async (t) => {
+  const bridge = await startBridge({ testPatterns });
+  t.teardown(() => bridge.close());
+  // The first decoder swallows what it gets from some moment on; nothing comes out, and no error.
+  const init = `{
+    const { decode } = VideoDecoder.prototype;
+    let first;
+    let count = 0;
+    VideoDecoder.prototype.decode = function (chunk) {
+      first ??= this;
+      if (this !== first || ++count < 20) decode.call(this, chunk);
+    };
+  }`;
+  const viewer = await ViewerPage.open(t.context.chromium.context, bridge.url, 'test', { init });
+  await until(
+    'a restart of the decoder',
+    async () => ((await viewer.stats())?.decoderRestarts ?? 0) > 0,
+  );
+  const stats = await viewer.picture(30);
+  t.is(stats.connects, 1, 'before the bridge has lost its patience');
+  t.is(stats.decoderRestarts, 1);
+  await viewer.close();
+});
+
+test.serial('the picture follows when its size changes', async (t) => {
+  const bridge = await startBridge({ testPatterns });
+  t.teardown(() => bridge.close());
+  const viewer = await ViewerPage.open(t.context.chromium.context, bridge.url, 'test');
+  await viewer.picture();
+  const session = bridge.sessions.get('test');
+  await session.hold('TEST', 'the source is exchanged');
+  await until('a reason', async () => (await viewer.reason()) === 'waiting');
+  t.regex((await viewer.shownReason())?.text ?? '', /The source is exchanged\./);
+
+  session.resume({ kind: 'test-pattern', width: 402, height: 300, fps: 30 });
+  const stats = await until('the new size', async () => {
+    const now = await viewer.stats();
+    return now?.width === 402 && now.height === 300 && now;
+  });
+  t.is(stats.connects, 1);
+  await viewer.picture(5);
+  const canvas = await viewer.page.locator('canvas.picture').boundingBox();
+  t.true(Math.abs((canvas?.width ?? 0) / (canvas?.height ?? 1) - 402 / 300) < 0.01);
+  // The number is painted in whole blocks: a wrong size would have moved them.
+  const before = (await viewer.number()) ?? 0;
+  await viewer.picture(10);
+  const after = (await viewer.number()) ?? 0;
+  t.true(after > before && after < before + 1000, `${before}, then ${after}`);
+  t.deepEqual(viewer.complaints, []);
+  await viewer.close();
+});

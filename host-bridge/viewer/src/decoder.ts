@@ -10,7 +10,9 @@ import { decoderFails, type Reason, undecodable } from './reasons.js';
 
 /** Units inside the decoder [count] and their age [ms]; a hardware decoder may need half a second to start. */
 const MAX_PENDING = 90;
-const MAX_AGE = 1_500;
+const MAX_AGE = 1_200;
+/** Time to bring out what is done already before a decoder counts as hanging [ms]. */
+const GRACE = 150;
 /** Waits between requests for a key frame that does not come [ms]. */
 const REQUEST_FIRST = 250;
 const REQUEST_LONGEST = 4_000;
@@ -49,6 +51,7 @@ export class Decoder {
   #needsKey = true;
   #failures = 0;
   #request: ReturnType<typeof setTimeout> | undefined;
+  #watchdog: ReturnType<typeof setTimeout> | undefined;
 
   /** Units received. */
   received = 0;
@@ -122,8 +125,7 @@ export class Decoder {
     }
     this.#last = header.sequence;
 
-    const oldest = this.#pending.values().next().value;
-    if (this.#pending.size >= MAX_PENDING || (oldest && at - oldest.receivedAt > MAX_AGE)) {
+    if (this.#pending.size >= MAX_PENDING) {
       this.#restart(`the decoder is ${this.#pending.size} units behind`);
     }
     const config = this.#configs.get(header.config);
@@ -139,6 +141,7 @@ export class Decoder {
     // Time stamps only have to be distinct and to grow: the source's clock may do neither when it restarts.
     const timestamp = ++this.#count;
     this.#pending.set(timestamp, { header, bytes: accessUnit.length, receivedAt: at });
+    this.#watch(MAX_AGE);
     try {
       this.#decoder?.decode(
         new EncodedVideoChunk({ type: key ? 'key' : 'delta', timestamp, data: accessUnit }),
@@ -154,6 +157,7 @@ export class Decoder {
   }
 
   close(): void {
+    clearTimeout(this.#watchdog);
     this.#stopRequests();
     this.#closeDecoder();
     this.#pending.clear();
@@ -235,6 +239,20 @@ export class Decoder {
   #closeDecoder(): void {
     if (this.#decoder && this.#decoder.state !== 'closed') this.#decoder.close();
     this.#decoder = undefined;
+  }
+
+  /** A decoder that keeps a unit for too long hangs, whether more units come or not. */
+  #watch(after: number, suspect?: Unit): void {
+    this.#watchdog ??= setTimeout(() => {
+      this.#watchdog = undefined;
+      const oldest = this.#pending.values().next().value;
+      if (!oldest) return;
+      const left = MAX_AGE - (performance.now() - oldest.receivedAt);
+      if (left > 0) this.#watch(left);
+      // The page itself may have stood still: let pictures that wait in the event loop come out before judging.
+      else if (oldest !== suspect) this.#watch(GRACE, oldest);
+      else this.#restart(`the decoder gives nothing out, with ${this.#pending.size} units inside`);
+    }, after);
   }
 
   #discard(sequence: number): void {
