@@ -149,3 +149,22 @@ test.serial('the picture follows when its size changes', async (t) => {
   t.deepEqual(viewer.complaints, []);
   await viewer.close();
 });
+
+test.serial('a decoder that only fails is named, over the old picture or none', async (t) => {
+  const bridge = await startBridge({ testPatterns });
+  t.teardown(() => bridge.close());
+  const init = `VideoDecoder.prototype.decode = () => {
+    throw new DOMException('this driver is broken', 'EncodingError');
+  };`;
+  const viewer = await ViewerPage.open(t.context.chromium.context, bridge.url, 'test', { init });
+  await until('the reason', async () => (await viewer.reason()) === 'decoder-failing');
+  const shown = await viewer.shownReason();
+  t.is(shown?.id, 'decoder-failing');
+  t.regex(shown?.text ?? '', /this driver is broken/);
+  t.is((await viewer.stats())?.connects, 1);
+  // The encoder is not made to send key frames as fast as a decoder can fail.
+  const before = bridge.sessions.get('test').report().keyFrames;
+  await until('more attempts', async () => ((await viewer.stats())?.decoderRestarts ?? 0) >= 5);
+  t.true(bridge.sessions.get('test').report().keyFrames - before < 10);
+  await viewer.close();
+});

@@ -6,7 +6,7 @@
 import { decodeVideo, VideoFlag, type VideoHeader } from '@scanbridge/protocol/viewer/video';
 import { h264Colour } from './h264-colour.js';
 import type { Message } from './messages.js';
-import { decoderFails, type Reason, undecodable } from './reasons.js';
+import { decoderFails, NO_KEY_FRAME, type Reason, undecodable } from './reasons.js';
 
 /** Units inside the decoder [count] and their age [ms]; a hardware decoder may need half a second to start. */
 const MAX_PENDING = 90;
@@ -16,6 +16,8 @@ const GRACE = 150;
 /** Waits between requests for a key frame that does not come [ms]. */
 const REQUEST_FIRST = 250;
 const REQUEST_LONGEST = 4_000;
+/** Wait between requests above which the viewer is told why the picture stands still [ms]. */
+const REQUEST_TOLD = 800;
 /** Configurations that are remembered; the bridge announces one before its first unit. */
 const MAX_CONFIGS = 8;
 /** Failures without a picture in between, after which the viewer is told. */
@@ -51,6 +53,7 @@ export class Decoder {
   #needsKey = true;
   #failures = 0;
   #request: ReturnType<typeof setTimeout> | undefined;
+  #told: Reason | undefined;
   #watchdog: ReturnType<typeof setTimeout> | undefined;
 
   /** Units received. */
@@ -96,6 +99,7 @@ export class Decoder {
     this.#configs.clear();
     this.#last = undefined;
     this.#needsKey = true;
+    this.#trouble(undefined);
     this.#stopRequests();
   }
 
@@ -209,10 +213,8 @@ export class Decoder {
       frame.close();
       return;
     }
-    if (this.#failures > 0) {
-      this.#failures = 0;
-      this.handler.trouble(undefined);
-    }
+    this.#failures = 0;
+    this.#trouble(undefined);
     this.decoded++;
     this.lastSequence = unit.header.sequence;
     this.handler.picture(frame, unit, this.#configs.get(unit.header.config) ?? this.#config, at);
@@ -221,10 +223,10 @@ export class Decoder {
   #failed(error: DOMException): void {
     this.#failures++;
     if (error.name === 'NotSupportedError') {
-      this.handler.trouble(undecodable(this.#config?.codec ?? 'an unknown codec'));
+      this.#trouble(undecodable(this.#config?.codec ?? 'an unknown codec'));
       this.#failures = Math.max(this.#failures, FAILURES_TOLD);
     } else if (this.#failures >= FAILURES_TOLD) {
-      this.handler.trouble(decoderFails(error.message || error.name));
+      this.#trouble(decoderFails(error.message || error.name));
     }
     this.#restart(`decoder: ${error.name}: ${error.message}`.slice(0, 500));
   }
@@ -251,7 +253,8 @@ export class Decoder {
       if (left > 0) this.#watch(left);
       // The page itself may have stood still: let pictures that wait in the event loop come out before judging.
       else if (oldest !== suspect) this.#watch(GRACE, oldest);
-      else this.#restart(`the decoder gives nothing out, with ${this.#pending.size} units inside`);
+      else
+        this.#failed(new DOMException(`${this.#pending.size} units in, none out`, 'TimeoutError'));
     }, after);
   }
 
@@ -271,6 +274,7 @@ export class Decoder {
     if (this.#request !== undefined) return;
     const ask = (wait: number) => {
       this.handler.requestKeyFrame(reason);
+      if (wait > REQUEST_TOLD && !this.#told) this.#trouble(NO_KEY_FRAME);
       this.#request = setTimeout(ask, wait, Math.min(REQUEST_LONGEST, wait * 2));
     };
     // A decoder that fails again and again must not make the encoder send nothing but key frames.
@@ -280,6 +284,12 @@ export class Decoder {
       const wait = Math.min(REQUEST_LONGEST, REQUEST_FIRST * 2 ** (this.#failures - FAILURES_TOLD));
       this.#request = setTimeout(ask, wait, wait);
     }
+  }
+
+  #trouble(reason: Reason | undefined): void {
+    if (reason === this.#told) return;
+    this.#told = reason;
+    this.handler.trouble(reason);
   }
 
   #stopRequests(): void {

@@ -185,6 +185,13 @@ export const FIRST_PICTURE: Reason = {
   busy: true,
 };
 
+export const NO_KEY_FRAME: Reason = {
+  id: 'no-key-frame',
+  title: 'The picture stands still',
+  text: 'The decoder has to start anew and waits for a key frame from the bridge, which was asked for it.',
+  busy: true,
+};
+
 /** The decoder does not take this stream. */
 export function undecodable(codec: string): Reason {
   return {

@@ -233,7 +233,6 @@ export class Stream {
       case 'welcome':
         this.#welcome = message;
         this.#pictureSinceWelcome = false;
-        this.#trouble = undefined;
         if (this.#paused) this.#send({ type: 'pause', paused: true });
         break;
       case 'state':
