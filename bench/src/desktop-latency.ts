@@ -1,10 +1,11 @@
 // From the moment a picture is painted to the moment it leaves Chromium's decoder, read from the picture itself;
 // Scanbridge beside a bare gst-launch pipeline with the same encoder, from the same PipeWire node, by turns.
+
+import { startCapturedSession } from '@scanbridge/test/harness/captured-session';
+import { startPaintedDesktop } from '@scanbridge/test/harness/painted-desktop';
 import { type Decoded, Probe, paintedToDecoded, sequenceGaps } from '@scanbridge/test/probe';
 import type { Benchmark, Case } from './bench.js';
-import { startCapturedSession } from './captured-session.js';
 import { GstRelay } from './gst-relay.js';
-import { startPaintedDesktop } from './painted-desktop.js';
 import { percentile, rounded } from './statistics.js';
 
 const WIDTH = 1280;

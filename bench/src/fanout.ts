@@ -1,6 +1,13 @@
 // What each further viewer costs the bridge, and that there is one encode whatever their number.
+
+import {
+  cpuTime,
+  Started,
+  sessionsOf,
+  startServe,
+  waitForSession,
+} from '@scanbridge/test/harness/processes';
 import type { Benchmark, Case } from './bench.js';
-import { cpuTime, Started, sessionsOf, startServe, waitForSession } from './processes.js';
 import { median, rounded } from './statistics.js';
 
 interface Counts {

@@ -1,8 +1,9 @@
 // How long a viewer that joins a still desktop waits for its first picture, in Chromium.
+
+import { startCapturedSession } from '@scanbridge/test/harness/captured-session';
+import { startPaintedDesktop } from '@scanbridge/test/harness/painted-desktop';
 import { Probe } from '@scanbridge/test/probe';
 import type { Benchmark } from './bench.js';
-import { startCapturedSession } from './captured-session.js';
-import { startPaintedDesktop } from './painted-desktop.js';
 import { percentile, rounded } from './statistics.js';
 
 export const benchmark: Benchmark = {

@@ -47,7 +47,12 @@ async function stampOf(frame: VideoFrame, width: number): Promise<Stamp | undefi
 let last: { frame: VideoFrame; width: number; height: number } | undefined;
 
 interface Handlers {
-  readonly onPicture: (frame: VideoFrame, decodedUs: number, sequence: number, flags: number) => void;
+  readonly onPicture: (
+    frame: VideoFrame,
+    decodedUs: number,
+    sequence: number,
+    flags: number,
+  ) => void;
   readonly watched: Watched;
 }
 
@@ -84,7 +89,8 @@ function open(url: string, { onPicture, watched }: Handlers): WebSocket {
   socket.onmessage = ({ data }) => {
     if (typeof data === 'string') {
       const message = JSON.parse(data);
-      if (message.type === 'ping') socket.send(JSON.stringify({ type: 'pong', token: message.token }));
+      if (message.type === 'ping')
+        socket.send(JSON.stringify({ type: 'pong', token: message.token }));
       if (message.type === 'state') watched.states.push(message.state);
       if (message.type === 'config') {
         watched.configs.push(message);
@@ -101,7 +107,9 @@ function open(url: string, { onPicture, watched }: Handlers): WebSocket {
     // Timestamps only carry the unit to its picture; they have to differ, as PTS of re-encoded pictures might not.
     const timestamp = header.sequence;
     units.set(timestamp, { sequence: header.sequence, flags: header.flags, at });
-    decoder.decode(new EncodedVideoChunk({ type: key ? 'key' : 'delta', timestamp, data: accessUnit }));
+    decoder.decode(
+      new EncodedVideoChunk({ type: key ? 'key' : 'delta', timestamp, data: accessUnit }),
+    );
   };
   return socket;
 }
@@ -113,7 +121,12 @@ const watches = new Map<string, Watched>();
 function watch(name: string, url: string, keep: boolean): void {
   const watched: Watched = { decoded: [], configs: [], states: [], errors: [] };
   watches.set(name, watched);
-  const onPicture = async (frame: VideoFrame, decodedUs: number, sequence: number, flags: number) => {
+  const onPicture = async (
+    frame: VideoFrame,
+    decodedUs: number,
+    sequence: number,
+    flags: number,
+  ) => {
     const config = watched.configs.at(-1);
     const width = config?.width ?? frame.codedWidth;
     const stamp = await stampOf(frame, width);

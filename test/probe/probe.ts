@@ -1,29 +1,14 @@
 // Chromium as an instrument: decodes what a bridge sends, and tells when each picture was there and what was in it.
 import { readFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
-import { mkdtemp, rm } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type BrowserContext, chromium, type Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
+import { type Chromium, startChromium } from '../browser/chromium.js';
 import type { Stamp } from '../harness/pattern.js';
 import type { Decoded, Watched } from './page.js';
 
 export type { Decoded, Watched } from './page.js';
-
-/** Flags under which Chromium runs as root, without a GPU, and asks nothing of the network. */
-export const CHROMIUM_FLAGS = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-] as const;
-
-const CHROMIUM = process.env.SCANBRIDGE_CHROMIUM ?? '/usr/bin/chromium';
 
 const HTML = `<!doctype html><meta charset="utf-8"><title>probe</title>
 <script type="importmap">{"imports":{"@scanbridge/protocol/viewer/video":"/protocol/viewer-video.js"}}</script>
@@ -46,7 +31,9 @@ function serve(): Promise<Server> {
     try {
       const file = new URL(rest.join('/'), base);
       if (!file.href.startsWith(base.href)) throw new Error('outside');
-      response.setHeader('content-type', 'text/javascript').end(await readFile(fileURLToPath(file)));
+      response
+        .setHeader('content-type', 'text/javascript')
+        .end(await readFile(fileURLToPath(file)));
     } catch {
       response.writeHead(404).end();
     }
@@ -68,9 +55,8 @@ export interface Picture {
 export class Probe {
   private constructor(
     readonly server: Server,
-    readonly context: BrowserContext,
+    readonly chromium: Chromium,
     readonly page: Page,
-    private readonly profile: string,
   ) {}
 
   /** The Origin that the page's WebSockets carry; the bridge has to allow it. */
@@ -80,14 +66,9 @@ export class Probe {
 
   static async launch(): Promise<Probe> {
     const server = await serve();
-    const profile = await mkdtemp(join(tmpdir(), 'scanbridge-probe-'));
-    const context = await chromium.launchPersistentContext(profile, {
-      executablePath: CHROMIUM,
-      headless: true,
-      args: [...CHROMIUM_FLAGS],
-    });
-    const page = context.pages()[0] ?? (await context.newPage());
-    const probe = new Probe(server, context, page, profile);
+    const chromium = await startChromium();
+    const page = chromium.context.pages()[0] ?? (await chromium.context.newPage());
+    const probe = new Probe(server, chromium, page);
     await page.goto(probe.origin);
     await page.waitForFunction(() => window.probe !== undefined);
     return probe;
@@ -95,7 +76,11 @@ export class Probe {
 
   /** Watches a session. @param url WebSocket URL. @param keep keeps the newest picture for `picture`. */
   async watch(name: string, url: string, keep = false): Promise<void> {
-    await this.page.evaluate(([n, u, k]) => window.probe.watch(n, u, k), [name, url, keep] as const);
+    await this.page.evaluate(([n, u, k]) => window.probe.watch(n, u, k), [
+      name,
+      url,
+      keep,
+    ] as const);
   }
 
   /** What a watched session gave so far. */
@@ -143,9 +128,8 @@ export class Probe {
   }
 
   async close(): Promise<void> {
-    await this.context.close();
+    await this.chromium.close();
     this.server.close();
-    await rm(this.profile, { recursive: true, force: true });
   }
 }
 

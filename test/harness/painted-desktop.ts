@@ -1,11 +1,10 @@
-// The desktop of the benchmarks: a PipeWire daemon and a source that paints time stamps, no compositor, so that
+// A PipeWire daemon and a source that paints time stamps, no compositor, so that
 // what is measured is capture, encoding, transport and decoding.
 import { MediaSession } from '@scanbridge/agent/desktop';
+import type { Captured } from './captured-session.js';
 
-export interface PaintedDesktop {
+export interface PaintedDesktop extends Captured {
   readonly node: number;
-  readonly env: Readonly<Record<string, string>>;
-  readonly remote: string;
   close(): Promise<void>;
 }
 
@@ -26,8 +25,8 @@ export async function startPaintedDesktop(
     const [, node] = await painter.output(/^node (\d+)/m);
     return {
       node: Number(node),
+      args: ['--node', String(node)],
       env: session.env,
-      remote: `${session.runtimeDir}/pipewire-0`,
       close: () => session.close(),
     };
   } catch (error) {

@@ -1,4 +1,4 @@
-// A painted desktop as a user would stream it: agent and bridge as processes of their own, joined by their sockets.
+// A desktop as a user would stream it: agent and bridge as processes of their own, joined by their sockets.
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,16 +8,26 @@ export interface CapturedSession {
   /** WebSocket address of the stream. */
   readonly url: string;
   readonly bridge: Started;
+  readonly agent: Started;
+  /** Address of the bridge's page and API. */
+  readonly base: string;
   close(): Promise<void>;
 }
 
+/** What `scanbridge-agent run` is to capture. */
+export interface Captured {
+  /** Its arguments, as `--node 42` or `--mutter ADDRESS`. */
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
 /**
- * Starts bridge and agent for one PipeWire node.
+ * Starts bridge and agent for one source.
  * @param origin of the page that is to watch
  * @param args further arguments of `scanbridge serve`
  */
 export async function startCapturedSession(
-  source: { readonly node: number; readonly env: Readonly<Record<string, string>> },
+  source: Captured,
   origin: string,
   args: readonly string[] = [],
 ): Promise<CapturedSession> {
@@ -33,12 +43,12 @@ export async function startCapturedSession(
   try {
     agent = await Started.node(
       AGENT_CLI,
-      ['run', '--bridge', `unix:${socket}`, '--node', String(source.node)],
+      ['run', '--bridge', `unix:${socket}`, ...source.args],
       /session/,
       { ...process.env, ...source.env },
     );
     const id = await waitForSession(serve.url);
-    return { url: streamUrl(serve.url, id), bridge: serve.bridge, close };
+    return { url: streamUrl(serve.url, id), bridge: serve.bridge, agent, base: serve.url, close };
   } catch (error) {
     await close();
     throw error;
