@@ -22,20 +22,29 @@ const APT_ENV = { DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C.UTF-8' };
 /** @typedef {'run' | 'build' | 'test' | 'qemu'} Group */
 
 /**
- * Installs what is missing of the packages of `groups`, or says how to.
+ * Looks which packages of `groups` are missing, and says how to install them where it cannot.
  * @param {readonly Group[]} groups
+ * @returns {() => Promise<void>} installs them
  */
-export async function ensurePackages(groups) {
+export function planPackages(groups) {
   const lists = packageLists();
-  if (!existsSync(DPKG_STATUS)) return tellOtherDistribution(lists, groups);
+  const nothing = async () => {};
+  if (!existsSync(DPKG_STATUS)) {
+    tellOtherDistribution(lists, groups);
+    return nothing;
+  }
   const state = createHash('sha256')
     .update(JSON.stringify([lists, groups, statSync(DPKG_STATUS).mtimeMs]))
     .digest('hex');
   const stamp = `debian-${groups.join('-')}`;
-  if (isFresh(stamp, state)) return;
+  if (isFresh(stamp, state)) return nothing;
   const missing = missingEntries(wantedEntries(lists, groups));
-  if (missing.length > 0) await install(missing);
-  else remember(stamp, state);
+  if (missing.length > 0) {
+    const prefix = rootPrefix() ?? refuse(missing);
+    return () => install(missing, prefix);
+  }
+  remember(stamp, state);
+  return nothing;
 }
 
 /** @returns {{ file: string, text: string }[]} */
@@ -125,21 +134,20 @@ function rootPrefix() {
   }
 }
 
-/** @param {string[][]} entries */
-async function install(entries) {
-  const prefix = rootPrefix();
-  if (prefix === undefined) {
-    const names = choose(entries).map((name, i) => name ?? entries[i][0]);
-    throw new Failure(
-      `${names.length} Debian packages are missing. Install them and start again:\n\n` +
-        `  sudo apt-get update && sudo apt-get install -y --no-install-recommends ${names.join(' ')}\n`,
-    );
-  }
+/** @param {string[][]} entries @returns {never} */
+function refuse(entries) {
+  const names = choose(entries).map((name, i) => name ?? entries[i][0]);
+  throw new Failure(
+    `${names.length} Debian packages are missing. Install them and start again:\n\n` +
+      `  sudo apt-get update && sudo apt-get install -y --no-install-recommends ${names.join(' ')}\n`,
+  );
+}
+
+/** @param {string[][]} entries @param {string[]} prefix what makes a command run as root */
+async function install(entries, prefix) {
+  const [program, ...before] = [...prefix, 'apt-get'];
   const apt = (name, args, options) =>
-    run(name, [...prefix, 'apt-get'][0], [...[...prefix, 'apt-get'].slice(1), ...args], {
-      env: APT_ENV,
-      ...options,
-    });
+    run(name, program, [...before, ...args], { env: APT_ENV, ...options });
   let names = choose(entries);
   await step(`Debian packages: ${entries.length} to install`, async (update) => {
     if (names.includes(undefined)) {

@@ -4,19 +4,24 @@
 const PLAIN_INTERVAL_MS = 10_000;
 const LIVE_INTERVAL_MS = 100;
 
-/** The line of one step. */
+/** Steps under way; those that run side by side share the live line. @type {Set<Step>} */
+const active = new Set();
+/** Redraws the live line while a step is under way, so that its seconds count. */
+let ticker;
+
+/** One step: its title, how far it is and since when. */
 class Step {
   #title;
   #started = performance.now();
   #detail = '';
   #shown = 0;
-  #timer;
 
   /** @param {string} title */
   constructor(title) {
     this.#title = title;
-    if (process.stderr.isTTY) this.#timer = setInterval(() => this.#live(), 500).unref();
-    else this.#plain();
+    active.add(this);
+    if (!process.stderr.isTTY) this.#plain();
+    else if (active.size === 1) ticker = setInterval(live, 500).unref();
   }
 
   /** @param {string} detail how far it is: "43 %, unpacking foo" or "[3/17]" */
@@ -25,16 +30,23 @@ class Step {
     const now = performance.now();
     const interval = process.stderr.isTTY ? LIVE_INTERVAL_MS : PLAIN_INTERVAL_MS;
     if (now - this.#shown < interval) return;
-    if (process.stderr.isTTY) this.#live();
+    this.#shown = now;
+    if (process.stderr.isTTY) live();
     else this.#plain();
   }
 
   /** @param {'done' | 'failed'} how */
   end(how) {
-    clearInterval(this.#timer);
+    active.delete(this);
     const mark = how === 'done' ? '✓' : '✗';
     const line = `${mark} ${this.#title} (${this.#elapsed()})`;
     process.stderr.write(process.stderr.isTTY ? `\r\x1b[K${line}\n` : `${line}\n`);
+    if (active.size === 0) clearInterval(ticker);
+    else if (process.stderr.isTTY) live();
+  }
+
+  toString() {
+    return `${this.#title} (${this.#elapsed()}) ${this.#detail}`.trimEnd();
   }
 
   #elapsed() {
@@ -43,16 +55,17 @@ class Step {
     return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
   }
 
-  #live() {
-    this.#shown = performance.now();
-    const line = `… ${this.#title} (${this.#elapsed()}) ${this.#detail}`;
-    process.stderr.write(`\r\x1b[K${line.slice(0, (process.stderr.columns || 80) - 1)}`);
-  }
-
   #plain() {
     this.#shown = performance.now();
     process.stderr.write(`… ${this.#title}${this.#detail === '' ? '' : `: ${this.#detail}`}\n`);
   }
+}
+
+/** Draws the live line: all that is going on, as much of it as fits. */
+function live() {
+  const room = Math.floor(((process.stderr.columns || 80) - 2) / active.size) - 2;
+  const line = [...active].map((step) => `… ${step}`.slice(0, room)).join('  ');
+  process.stderr.write(`\r\x1b[K${line}`);
 }
 
 /**

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { ensurePackages } from './debian.mjs';
+import { planPackages } from './debian.mjs';
 import { Failure } from './failure.mjs';
 import { ensureNative } from './native.mjs';
 import { checkNode } from './node-version.mjs';
@@ -16,15 +16,22 @@ const BREW = ['cmake', 'ninja', 'pkg-config'];
  */
 export async function setUp(groups, scope = 'product') {
   checkNode();
-  if (process.platform === 'linux') await ensurePackages(groups);
+  let installPackages = async () => {};
+  if (process.platform === 'linux') installPackages = planPackages(groups);
   else if (process.platform === 'darwin') checkHomebrew();
   else
     throw new Failure(
       `Scanbridge runs on Linux and macOS; this is ${process.platform}. ` +
         'On Windows use WSL 2 with Debian or Ubuntu.',
     );
-  await ensureModules();
-  await ensureCompiled(scope);
+  const typescript = async () => {
+    await ensureModules();
+    await ensureCompiled(scope);
+  };
+  // Neither waits for the other: one is apt and the disk, the other the network and a compiler.
+  const results = await Promise.allSettled([installPackages(), typescript()]);
+  const failed = results.find(({ status }) => status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
   await ensureNative();
 }
 

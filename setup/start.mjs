@@ -163,7 +163,7 @@ async function show(args, parts, scratch) {
   const died = [bridge.died];
   if (linux) {
     // At the same time: the desktop takes longer than the bridge until it needs the other one.
-    const desktop = ['desktop', `--size=${size}`, `--bridge=unix:${socket}`];
+    const desktop = ['desktop', `--size=${size}`, `--bridge=unix:${socket}`, ...quiet];
     const agent = new Part('desktop', AGENT, desktop);
     parts.push(agent);
     died.push(agent.died);

@@ -1,6 +1,5 @@
 // scanbridge-agent desktop: a desktop of our own, and an agent that streams it. The agent is a process
-// of its own, just as it would be beside any other Mutter, with the desktop's sockets in its
-// environment; this process keeps both alive.
+// of its own, just as it would be beside any other Mutter; this process keeps both alive.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -30,6 +29,11 @@ export function desktopOptions(yargs: Argv) {
       type: 'number',
       default: 60,
       describe: 'pictures a second, 1 to 250; the monitor refreshes twice as often',
+    })
+    .option('log-level', {
+      choices: ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const,
+      default: 'info' as const,
+      describe: 'what the agent logs, as JSON lines, to standard error',
     })
     .option('empty', { type: 'boolean', default: false, describe: 'nothing runs on the desktop' });
 }
@@ -93,13 +97,16 @@ async function keepAgent(
 }
 
 function startAgent(desktop: Desktop, args: DesktopArguments): ChildProcess {
-  const command = [process.execPath, CLI, 'run', `--bridge=${args.bridge}`].concat(
-    '--mutter',
+  const options = [
+    `--bridge=${args.bridge}`,
+    `--mutter=${desktop.env.DBUS_SESSION_BUS_ADDRESS}`,
+    `--pipewire=${desktop.runtimeDir}/pipewire-0`,
     `--max-fps=${args.fps}`,
-  );
+    `--log-level=${args.logLevel}`,
+  ];
+  const command = [process.execPath, CLI, 'run', ...options];
   // It gets SIGTERM should this process be killed; that the terminal's Ctrl-C reaches it is harmless.
   return spawn('setpriv', ['--pdeathsig', 'TERM', ...command], {
-    env: { ...process.env, ...desktop.env, HOME: process.env.HOME ?? '/' },
     stdio: ['ignore', 'inherit', 'inherit'],
   }).on('error', () => {});
 }
