@@ -151,7 +151,6 @@ export class Session
         event: (event) => this.#onWorker(event),
         up: () => this.#onUp(),
         down: (error, retryMs) => this.#onDown(error, retryMs),
-        over: (message, retryMs) => this.#onOver(message, retryMs),
       },
       this.#log,
     );
@@ -362,12 +361,6 @@ export class Session
     this.#forgetWorker();
     const message = `${error.message}; next try in ${retryMs / 1000} s. ${error.remedy}`;
     this.#setState({ type: 'state', state: 'restarting', code: error.code, message });
-  }
-
-  #onOver(message: string, retryMs: number): void {
-    this.#forgetWorker();
-    const text = `the source has stopped: ${message}; next try in ${retryMs / 1000} s`;
-    this.#setState({ type: 'state', state: 'waiting', code: 'SOURCE_ENDED', message: text });
   }
 
   #forgetWorker(): void {

@@ -42,7 +42,7 @@ test('a session keeps its id and its viewers while its agent reconnects', async 
   const restarted = { ...HELLO, instance: '00000000-0000-4000-8000-000000000001' };
   const second = new Agent(t, path).send(restarted, OPEN);
   t.is((await second.got('session-accepted')).id, id);
-  await until('it starts again', () => !['waiting'].includes(viewer.states.at(-1) ?? ''));
+  await until('it starts again', () => viewer.of('state').at(-1)?.code !== 'AGENT_GONE');
   t.is(viewer.closed, undefined);
 });
 
@@ -58,6 +58,18 @@ test('two agents of one name get sessions of their own; the same agent twice rep
   await first.end();
   t.is(second.closed, false);
   t.is(bridge.sessions.list().length, 2);
+});
+
+test('a source that is not there is said plainly, and waited for without a new process', async (t) => {
+  const { bridge, path } = await agentBridge(t);
+  const { id } = await new Agent(t, path).send(HELLO, OPEN).got('session-accepted');
+  const viewer = watch(t, bridge, id);
+  await until('it is said', () => viewer.of('state').some((s) => s.code === 'SURFACE_CONNECT'));
+  const waiting = viewer.of('state').find((s) => s.code === 'SURFACE_CONNECT');
+  t.is(waiting?.state, 'waiting');
+  t.true((waiting?.message?.length ?? 0) > 20);
+  t.is(bridge.sessions.get(id).report().restarts, 0);
+  t.is(viewer.closed, undefined);
 });
 
 const bad: readonly (readonly [string, AgentErrorCode, readonly (FromAgent | Uint8Array)[]])[] = [

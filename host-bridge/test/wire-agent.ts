@@ -13,7 +13,7 @@ import { bridgeFor, folderFor, until } from './running-bridge.js';
 
 const INSTANCE = '7b3c6a56-6d2e-4c53-9a0c-0a4f6f6f1f10';
 
-export const HELLO: FromAgent = {
+export const HELLO: Extract<FromAgent, { type: 'hello' }> = {
   type: 'hello',
   version: 1,
   name: 'Desk One',
@@ -21,7 +21,7 @@ export const HELLO: FromAgent = {
   capabilities: [],
 };
 
-export const OPEN: FromAgent = {
+export const OPEN: Extract<FromAgent, { type: 'session-open' }> = {
   type: 'session-open',
   session: 'main',
   title: 'Main desktop',
@@ -41,7 +41,10 @@ export class Agent {
     const decoder = new AgentDecoder('bridge');
     this.socket
       .on('data', (chunk) => {
-        for (const message of decoder.push(chunk)) this.messages.push(message);
+        for (const message of decoder.push(chunk)) {
+          if (message.type === 'ping') this.send({ type: 'pong', token: message.token });
+          else this.messages.push(message);
+        }
       })
       .on('error', () => undefined)
       .on('close', () => {

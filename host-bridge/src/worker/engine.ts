@@ -9,9 +9,14 @@ export interface EngineEvents {
   /** A complete binary message of the viewer protocol. */
   unit(message: Buffer): void;
   event(event: FromWorker): void;
+  /** The engine cannot go on; the process should not either. */
   failed(code: string, message: string, remedy: string): void;
-  ended(message: string): void;
 }
+
+/** Pauses before the first, second, ... attempt in a row to reach a source [ms]; the last one repeats. */
+const RETRY_MS: readonly number[] = [50, 250, 500, 1000, 2000];
+/** Offset of the config's id in a binary video message [bytes]. */
+const CONFIG_OFFSET = 2;
 
 type Native = typeof import('@scanbridge/native-host-linux');
 
@@ -34,10 +39,19 @@ export async function probeEngines(): Promise<EngineReport[]> {
   return await native.probe();
 }
 
-/** An engine that encodes one source until it is closed, fails, or its source ends. */
+/**
+ * Encodes one source until it is closed or the engine fails. A source that goes away, or is not there yet, is waited for
+ * here: that costs one connection attempt now and then, not a new process.
+ */
 export class EngineHandle {
   #engine: Engine | undefined;
   #closing = false;
+  #active = true;
+  #attempts = 0;
+  #retry: NodeJS.Timeout | undefined;
+  /** Engines number their configs from 1; those of this worker go on. */
+  #configOffset = 0;
+  #lastConfig = 0;
   #past = { encoded: 0, dropped: 0, unchanged: 0, keepalives: 0 };
 
   private constructor(
@@ -65,7 +79,8 @@ export class EngineHandle {
 
   /** Inactive: nothing is captured or encoded; the libraries stay loaded, so that waking takes milliseconds. */
   setActive(active: boolean): void {
-    if (active === (this.#engine !== undefined) || this.#closing) return;
+    if (active === this.#active || this.#closing) return;
+    this.#active = active;
     if (active) this.#open();
     else void this.#shut();
   }
@@ -95,10 +110,24 @@ export class EngineHandle {
       cursor: this.source.kind !== 'test-pattern',
     });
     this.#engine = engine;
+    this.#configOffset = this.#lastConfig;
     const { events } = this;
-    engine.on('video', (message) => events.unit(message));
-    engine.on('config', (config) => events.event({ type: 'config', ...config }));
-    engine.on('state', ({ state }) => events.event({ type: 'state', state }));
+    engine.on('video', (message) => {
+      this.#attempts = 0;
+      message.writeUInt16LE(
+        (message.readUInt16LE(CONFIG_OFFSET) + this.#configOffset) & 0xffff,
+        CONFIG_OFFSET,
+      );
+      events.unit(message);
+    });
+    engine.on('config', (config) => {
+      this.#lastConfig = (this.#configOffset + config.id) & 0xffff;
+      events.event({ type: 'config', ...config, id: this.#lastConfig });
+    });
+    engine.on('state', ({ state }) => {
+      // While a source is waited for, why it is not there says more than that an attempt has begun.
+      if (state !== 'starting' || this.#attempts === 0) events.event({ type: 'state', state });
+    });
     engine.on('chosen', (chosen) => {
       const tried = chosen.tried.map((other) => `${other.engine} ${other.path}: ${other.reason}`);
       const path = [chosen.path, ...tried].join('; not ').slice(0, 500);
@@ -115,21 +144,42 @@ export class EngineHandle {
     });
     engine.on('end', (error) => {
       if (this.#engine !== engine) return;
-      this.#engine = undefined;
-      if (error) events.failed(error.code, error.message, error.remedy);
-      else events.ended('the stream of pictures has ended');
+      this.#keep(engine);
+      void engine.close();
+      if (error && !error.code.startsWith('SURFACE_')) {
+        events.failed(error.code, error.message, error.remedy);
+      } else {
+        this.#waitForSource(
+          error?.code ?? 'SOURCE_ENDED',
+          error ? `${error.message} ${error.remedy}` : 'The source has ended.',
+        );
+      }
     });
   }
 
-  async #shut(): Promise<void> {
-    const engine = this.#engine;
-    if (!engine) return;
+  #waitForSource(code: string, reason: string): void {
+    const wait = RETRY_MS[Math.min(this.#attempts, RETRY_MS.length - 1)];
+    this.#attempts++;
+    const message = `${reason} Waiting for it to come back.`;
+    this.events.event({ type: 'state', state: 'waiting', code, message });
+    this.#retry = setTimeout(() => this.#open(), wait);
+  }
+
+  /** Takes over the counters of an engine that ends. */
+  #keep(engine: Engine): void {
     this.#engine = undefined;
     const { encoded, droppedBeforeEncode, skippedUnchanged, keepalives } = engine.stats();
     this.#past.encoded += encoded;
     this.#past.dropped += droppedBeforeEncode;
     this.#past.unchanged += skippedUnchanged;
     this.#past.keepalives += keepalives;
+  }
+
+  async #shut(): Promise<void> {
+    clearTimeout(this.#retry);
+    const engine = this.#engine;
+    if (!engine) return;
+    this.#keep(engine);
     await engine.close();
   }
 }

@@ -36,10 +36,6 @@ async function start(command: Extract<ToWorker, { type: 'start' }>): Promise<voi
     unit: (message) => pipe.unit(message),
     event: (event) => pipe.event(event),
     failed: fail,
-    ended: (message) => {
-      pipe.event({ type: 'end', message });
-      end(0);
-    },
   });
   pipe.event({ type: 'ready' });
   setInterval(() => {

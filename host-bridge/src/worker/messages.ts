@@ -134,6 +134,5 @@ export const FromWorker = z.discriminatedUnion('type', [
     remedy: text,
     fatal: z.boolean().describe('the worker ends after it'),
   }),
-  z.object({ type: z.literal('end'), message: text }).describe('The source is over.'),
 ]);
 export type FromWorker = z.infer<typeof FromWorker>;

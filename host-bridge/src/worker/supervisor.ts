@@ -29,8 +29,6 @@ export interface SupervisorEvents {
   up(): void;
   /** A worker is gone; the next one starts in `retryMs`. */
   down(error: WorkerError, retryMs: number): void;
-  /** The source is over for good as far as the worker can tell; the next one starts in `retryMs`. */
-  over(message: string, retryMs: number): void;
 }
 
 /** Owns the worker processes of one session, one at a time. */
@@ -101,18 +99,15 @@ export class WorkerSupervisor {
     this.#readyAt = 0;
     this.#startedAt = this.#answeredAt = Date.now();
     this.#lastError = undefined;
-    let over: string | undefined;
     const worker = new WorkerProcess(this.log, {
       unit: (message, timeUs) => {
         if (this.#worker === worker) this.events.unit(message, timeUs);
       },
       event: (event) => {
-        if (this.#worker !== worker) return;
-        if (event.type === 'end') over = event.message;
-        this.#onEvent(event);
+        if (this.#worker === worker) this.#onEvent(event);
       },
       gone: (how) => {
-        if (this.#worker === worker) this.#onGone(how, over);
+        if (this.#worker === worker) this.#onGone(how);
       },
     });
     this.#worker = worker;
@@ -149,7 +144,7 @@ export class WorkerSupervisor {
     );
   }
 
-  #onGone(how: string, over: string | undefined): void {
+  #onGone(how: string): void {
     this.#drop();
     if (this.#stopped) return;
     if (this.#readyAt > 0 && Date.now() - this.#readyAt > HEALTHY_AFTER_MS) this.#inRow = 0;
@@ -160,10 +155,6 @@ export class WorkerSupervisor {
       this.restarts++;
       this.#enter();
     }, delay);
-    if (over !== undefined) {
-      this.events.over(over, delay);
-      return;
-    }
     const error =
       this.#lastError ??
       new WorkerError(
