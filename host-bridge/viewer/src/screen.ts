@@ -17,7 +17,7 @@ interface Waiting {
   readonly handler: DrawHandler;
 }
 
-/** Upscaling so small that sharp pixels are worth more than the last pixels of the window. */
+/** A factor so small that sharp pixels, or a clean edge, are worth more than the last pixels. */
 const NEARLY_ONE = 1.02;
 
 export class Screen {
@@ -153,7 +153,11 @@ export class Screen {
   #layout(): void {
     const { clientWidth, clientHeight } = this.element;
     const ratio = devicePixelRatio || 1;
-    let scale = Math.min(clientWidth / this.width, clientHeight / this.height);
+    const fits = [clientWidth / this.width, clientHeight / this.height];
+    let scale = Math.min(...fits);
+    // A tile has the picture's shape but for fractions of a pixel: rather lose those than show a line beside it.
+    const covers = Math.max(...fits);
+    if (this.thumbnail && covers < scale * NEARLY_ONE) scale = covers;
     if (scale * ratio > 1 && scale * ratio < NEARLY_ONE) scale = 1 / ratio;
     this.scale = scale > 0 ? scale : 1;
     const snap = (value: number) => Math.round(value * ratio) / ratio;
