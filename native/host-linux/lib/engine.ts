@@ -167,7 +167,10 @@ export class Engine extends EventEmitter<EngineEvents> {
     return this.#native.stats();
   }
 
-  /** Stops, frees everything and closes the connection. `end` comes before the promise settles. */
+  /**
+   * Stops, frees everything and closes the connection. `end` comes before the promise settles. Not needed after `end`,
+   * and harmless.
+   */
   close(): Promise<void> {
     this.#closing ??= new Promise((resolve) => {
       this.#native.close(() => {
@@ -199,6 +202,8 @@ export class Engine extends EventEmitter<EngineEvents> {
       case 'end': {
         const error = event.error as NativeError | undefined;
         this.#end(error && new EngineError(error));
+        // Nothing more will come: frees the native part, so that the process may end.
+        void this.close();
         break;
       }
     }

@@ -276,6 +276,8 @@ export class SurfaceClient extends EventEmitter<SurfaceClientEvents> {
       case 'end': {
         const error = event.error as NativeError | undefined;
         this.#end(error && new EngineError(error));
+        // Nothing more will come: frees the native part, so that the process may end.
+        void this.close();
         break;
       }
     }

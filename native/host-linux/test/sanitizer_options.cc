@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the sanitizers must know of the libraries that these tests link.
+
+// GLib allocates for its whole life while it is loaded; whole stacks tell this apart from leaks of
+// ours.
+extern "C" const char* __asan_default_options();
+extern "C" const char* __asan_default_options() {
+  return "fast_unwind_on_malloc=0";
+}
+
+extern "C" const char* __lsan_default_suppressions();
+extern "C" const char* __lsan_default_suppressions() {
+  return "leak:_dl_init\n";
+}
+
+// GStreamer and its plug-ins are not built for the thread sanitizer, which cannot see their locks;
+// what our own code does is checked.
+extern "C" const char* __tsan_default_suppressions();
+extern "C" const char* __tsan_default_suppressions() {
+  return "called_from_lib:libgstreamer-1.0\n"
+         "called_from_lib:libgstbase-1.0\n"
+         "called_from_lib:libgstapp-1.0\n"
+         "called_from_lib:libgstvideo-1.0\n"
+         "called_from_lib:libglib-2.0\n"
+         "called_from_lib:libgobject-2.0\n"
+         "race:libgst\n"
+         "race:libglib\n"
+         "race:libgobject\n"
+         "race:libx264\n"
+         "race:libopenh264\n";
+}
