@@ -41,7 +41,8 @@ export class Connection {
   #said: Said | undefined;
   #closed = false;
   readonly #wake = () => {
-    if (document.visibilityState === 'visible') this.retryNow();
+    // Only what waits is hurried: where a person has to do something, nothing changes under their hands.
+    if (document.visibilityState === 'visible' && this.#timer !== undefined) this.retryNow();
   };
 
   /**
@@ -104,6 +105,7 @@ export class Connection {
   }
 
   #connect(): void {
+    this.#timer = undefined;
     const url = new URL(`v1/sessions/${encodeURIComponent(this.id)}/stream`, document.baseURI);
     url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
     url.hash = '';
@@ -174,6 +176,7 @@ export class Connection {
 
   #drop(code: number, reason: string): void {
     clearTimeout(this.#timer);
+    this.#timer = undefined;
     clearTimeout(this.#supervisor);
     const socket = this.#socket;
     this.#socket = undefined;
