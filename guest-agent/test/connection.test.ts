@@ -1,0 +1,105 @@
+// The connection to the bridge over real sockets.
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { ToAgent } from '@scanbridge/protocol/agent';
+import test from 'ava';
+import { pino } from 'pino';
+import { BridgeConnection } from '../src/connection.js';
+import { FakeBridge } from './fake-bridge.js';
+
+const log = pino({ level: 'silent' });
+
+async function inFolder(run: (path: string) => Promise<void>): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), 'sb-'));
+  try {
+    await run(join(folder, 'bridge'));
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+function open(path: string) {
+  const happened: string[] = [];
+  const messages: ToAgent[] = [];
+  const waiting: { what: string; resolve: () => void }[] = [];
+  const note = (what: string) => {
+    happened.push(what);
+    for (const entry of waiting.splice(0)) {
+      if (entry.what === what) entry.resolve();
+      else waiting.push(entry);
+    }
+  };
+  const connection = new BridgeConnection(
+    { path, name: 'test', instance: '8e1c9c36-6fd4-4f5f-9d0b-2f2b8d8f4c11' },
+    {
+      connected: () => note('connected'),
+      message: (message) => {
+        messages.push(message);
+        note(message.type);
+      },
+      disconnected: () => note('disconnected'),
+    },
+    log,
+  );
+  const until = (what: string) => new Promise<void>((resolve) => waiting.push({ what, resolve }));
+  return { connection, happened, messages, until };
+}
+
+test('says hello, beats, answers, and passes messages on', async (t) => {
+  await inFolder(async (path) => {
+    const bridge = await FakeBridge.listen(path, 100);
+    const agent = open(path);
+    const hello = await bridge.next('hello');
+    t.is(hello.name, 'test');
+    t.is(hello.version, 1);
+    await bridge.next('ping');
+    bridge.send({ type: 'ping', token: 77 });
+    while ((await bridge.next('pong')).token !== 77);
+    const resize = agent.until('session-resize');
+    bridge.send({ type: 'session-resize', session: 'a', width: 10, height: 20 });
+    await resize;
+    t.deepEqual(agent.messages, [{ type: 'session-resize', session: 'a', width: 10, height: 20 }]);
+    await agent.connection.close();
+    await bridge.close();
+  });
+});
+
+test('waits for a bridge that is not there, and comes back to one that was away', async (t) => {
+  await inFolder(async (path) => {
+    const agent = open(path);
+    const connected = agent.until('connected');
+    let bridge = await FakeBridge.listen(path);
+    await connected;
+    const disconnected = agent.until('disconnected');
+    await bridge.close();
+    await disconnected;
+    t.false(agent.connection.connected);
+    const again = agent.until('connected');
+    bridge = await FakeBridge.listen(path);
+    await again;
+    t.is((await bridge.next('hello')).instance, '8e1c9c36-6fd4-4f5f-9d0b-2f2b8d8f4c11');
+    await agent.connection.close();
+    await bridge.close();
+    t.deepEqual(agent.happened, ['connected', 'disconnected', 'connected', 'disconnected']);
+  });
+});
+
+for (const [name, bytes, code] of [
+  ['a length beyond the limit', [255, 255, 255, 127], 'BAD_LENGTH'],
+  ['no msgpack', [1, 0, 0, 0, 0xc1], 'BAD_MESSAGE'],
+] as const) {
+  test(`a bridge that sends ${name} is told so, and left`, async (t) => {
+    await inFolder(async (path) => {
+      const bridge = await FakeBridge.listen(path);
+      const agent = open(path);
+      await agent.until('connected');
+      const disconnected = agent.until('disconnected');
+      bridge.sendRaw(Uint8Array.from(bytes));
+      t.is((await bridge.next('error')).code, code);
+      await disconnected;
+      await agent.connection.close();
+      await bridge.close();
+    });
+  });
+}
