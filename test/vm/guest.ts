@@ -21,7 +21,7 @@ export const MAX_HEADS = 16;
 /** The id of the guest's virtio-gpu device in QEMU. */
 export const GPU_ID = 'gpu0';
 
-const DEFAULT_BOOT_SECONDS = 60;
+const DEFAULT_BOOT_SECONDS = 120;
 const DEFAULT_OUTPUT_LIMIT = 64 * 1024 * 1024;
 /** How long a command has to die of SIGKILL before the whole guest counts as hung. */
 const KILL_SECONDS = 5;

@@ -19,7 +19,7 @@ export type KernelVersion = keyof typeof KERNEL_SUITES;
 export const KERNEL_VERSIONS = Object.keys(KERNEL_SUITES) as KernelVersion[];
 
 /** The programs that the guest finds in /opt/scanbridge/bin, each made of one C file and headers. */
-const GUEST_PROGRAMS = ['control', 'kms-paint'] as const;
+const GUEST_PROGRAMS = ['control', 'kms-paint', 'vsock'] as const;
 
 const COMPILER_FLAGS = [
   '-std=gnu11',

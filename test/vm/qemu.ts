@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { access } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { VmError } from './error.js';
@@ -9,9 +8,6 @@ import type { Progress } from './host-command.js';
 
 /** The script that builds QEMU, seen from test/dist/vm. */
 const BUILD_SCRIPT = fileURLToPath(new URL('../../../qemu-patches/build.sh', import.meta.url));
-
-/** Where Debian's packages seabios and ipxe-qemu keep the firmware; QEMU's source package has none. */
-const FIRMWARE = ['/usr/share/seabios', '/usr/lib/ipxe/qemu'];
 
 /** How much of QEMU's output an error shows. */
 const STDERR_TAIL = 8192;
@@ -53,7 +49,7 @@ export async function qemuBinary(progress: Progress): Promise<string> {
     const lines = line.split('\n');
     line = lines.pop() as string;
     for (const whole of lines) {
-      progress(`qemu: ${whole}`);
+      progress(whole);
     }
   });
   const [status] = await once(child, 'close');
@@ -105,12 +101,9 @@ export class QemuProcess {
     args: readonly string[],
     environment: Readonly<Record<string, string>>,
   ): Promise<QemuProcess> {
-    const firmware = [join(dirname(binary), 'pc-bios/optionrom'), ...FIRMWARE];
-    const present = await Promise.all(firmware.map(readable));
     const child = spawn(
       binary,
       [
-        ...firmware.filter((_, i) => present[i]).flatMap((path) => ['-L', path]),
         ...['-chardev', 'socket,id=monitor,fd=3', '-mon', 'chardev=monitor,mode=control'],
         ...['-chardev', 'socket,id=control,fd=4'],
         ...['-device', 'virtio-serial-pci,id=serial0,max_ports=4'],
