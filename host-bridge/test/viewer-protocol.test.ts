@@ -173,6 +173,9 @@ test('a hidden page gets nothing, and a key frame when it comes back', async (t)
   const other = watch(t, bridge);
   await viewer.units(3);
   viewer.client.send({ type: 'pause', paused: true });
+  // Not even a key frame that somebody else asked for.
+  const asking = setInterval(() => other.client.send({ type: 'key-frame', reason: 'test' }), 100);
+  t.teardown(() => clearInterval(asking));
   await until('the pause is there', async () => {
     const { length } = viewer.headers;
     await other.units(other.headers.length + 10);
@@ -183,7 +186,6 @@ test('a hidden page gets nothing, and a key frame when it comes back', async (t)
   await viewer.units(length + 5);
   t.true(isKey(viewer.headers[length]));
   t.is(viewer.gaps.length, 1);
-  t.deepEqual(other.gaps, []);
 });
 
 test('a decoder that asks for a key frame gets one', async (t) => {

@@ -41,7 +41,8 @@ export class AgentConnection {
   readonly #log: Logger;
   #hello: Hello | undefined;
   #gone = false;
-  #lastHeard = Date.now();
+  /** Pings since the agent last said anything. */
+  #silentPings = 0;
   #pings = 0;
   readonly #helloTimer: NodeJS.Timeout;
   #heartbeat: NodeJS.Timeout | undefined;
@@ -97,7 +98,7 @@ export class AgentConnection {
 
   #onData(chunk: Uint8Array): void {
     if (this.#gone) return;
-    this.#lastHeard = Date.now();
+    this.#silentPings = 0;
     try {
       for (const message of this.#decoder.push(chunk)) {
         this.#onMessage(message);
@@ -131,18 +132,12 @@ export class AgentConnection {
   }
 
   #onHello(hello: Hello): void {
-    if (hello.version !== AGENT_VERSION) {
-      throw new AgentProtocolError(
-        'BAD_VERSION',
-        `the agent speaks version ${hello.version}, this bridge ${AGENT_VERSION}; update the older one`,
-      );
-    }
     clearTimeout(this.#helloTimer);
     this.events.hello(this, hello);
     this.#hello = hello;
     this.send({
       type: 'welcome',
-      version: AGENT_VERSION,
+      version: Math.min(hello.version, AGENT_VERSION),
       agent: this.id,
       heartbeat: AGENT_HEARTBEAT_MS,
     });
@@ -151,10 +146,11 @@ export class AgentConnection {
   }
 
   #beat(): void {
-    if (Date.now() - this.#lastHeard > MISSED * AGENT_HEARTBEAT_MS) {
+    if (this.#silentPings >= MISSED) {
       this.fail('TIMEOUT', `nothing was heard for ${(MISSED * AGENT_HEARTBEAT_MS) / 1000} s`);
       return;
     }
+    this.#silentPings++;
     this.#pings = (this.#pings + 1) >>> 0;
     this.send({ type: 'ping', token: this.#pings });
   }

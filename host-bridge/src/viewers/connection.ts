@@ -13,14 +13,15 @@ import type { WebSocket } from 'ws';
 import { type BitrateBounds, BitrateEstimator } from '../bitrate.js';
 import type { AccessUnit, Recipient } from '../fanout.js';
 import { ViewerFlow } from './flow.js';
+import { HeldInput } from './held-input.js';
 import { TokenBucket } from './token-bucket.js';
 
 /** A viewer says hello within this time [ms]. */
 export const HELLO_LIMIT_MS = 5000;
 /** A ping is sent this often [ms]. */
 export const HEARTBEAT_MS = 2000;
-/** A viewer that said nothing at all for this long is gone [ms]. */
-export const SILENCE_LIMIT_MS = 10_000;
+/** Pings in a row without any message of the viewer after which it is gone. */
+export const MISSED_PINGS = 3;
 /** Messages a second, and at once: acks of 120 fps beside a mouse of 250 Hz. */
 const MESSAGE_RATE = 500;
 const MESSAGE_BURST = 1000;
@@ -81,12 +82,14 @@ export class ViewerConnection implements Recipient {
   #pingTimer: NodeJS.Timeout | undefined;
   #keyTimer: NodeJS.Timeout | undefined;
   #lastKeyRequest = Number.NEGATIVE_INFINITY;
-  #lastHeard = performance.now();
+  /** Pings since the viewer last said anything. */
+  #silentPings = 0;
   #ping = { token: 0, at: 0 };
   #rtt: number | undefined;
   #cursorVersion = 0;
   #shapeVersion = 0;
   readonly #messages = new TokenBucket(MESSAGE_RATE, MESSAGE_BURST, performance.now());
+  readonly #held = new HeldInput();
   readonly #events = new TokenBucket(INPUT_RATE, INPUT_BURST, performance.now());
 
   constructor(
@@ -178,7 +181,7 @@ export class ViewerConnection implements Recipient {
   #onMessage(data: Buffer, isBinary: boolean): void {
     if (this.#closed) return;
     const now = performance.now();
-    this.#lastHeard = now;
+    this.#silentPings = 0;
     if (!this.#messages.take(1, now)) {
       this.close(CloseCode.RATE_LIMIT, 'RATE_LIMIT', `more than ${MESSAGE_RATE} messages a second`);
       return;
@@ -291,16 +294,17 @@ export class ViewerConnection implements Recipient {
     } else if (!this.#events.take(events.length, now)) {
       this.close(CloseCode.RATE_LIMIT, 'RATE_LIMIT', `more than ${INPUT_RATE} events a second`);
     } else if (this.session.takesInput) {
+      this.#held.take(events);
       this.session.input(events);
     }
   }
 
   #heartbeat(): void {
-    if (performance.now() - this.#lastHeard > SILENCE_LIMIT_MS) {
+    if (this.#silentPings >= MISSED_PINGS) {
       this.close(
         CloseCode.TIMEOUT,
         'TIMEOUT',
-        `nothing was heard for ${SILENCE_LIMIT_MS / 1000} s`,
+        `nothing was heard for ${(MISSED_PINGS * HEARTBEAT_MS) / 1000} s`,
       );
       return;
     }
@@ -308,6 +312,7 @@ export class ViewerConnection implements Recipient {
   }
 
   #sendPing(): void {
+    this.#silentPings++;
     // One ping at a time: an answer to an older one would give a wrong round trip.
     if (this.#ping.at === 0) {
       this.#ping = { token: (this.#ping.token + 1) >>> 0, at: performance.now() };
@@ -320,6 +325,8 @@ export class ViewerConnection implements Recipient {
     clearTimeout(this.#helloTimer);
     clearTimeout(this.#keyTimer);
     clearInterval(this.#pingTimer);
+    const released = this.#held.release();
+    if (released.length > 0) this.session.input(released);
     if (this.#joined) this.session.leave(this);
   }
 
