@@ -1,4 +1,5 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { run } from './command.mjs';
 import { step } from './progress.mjs';
 import { inRoot } from './root.mjs';
@@ -36,6 +37,7 @@ async function ensureTypeScript(scope) {
   if (isFresh(name, state, products)) return;
   const projects = scope === 'all' ? [] : folders.concat(existsSync(inRoot(VIEWER)) ? VIEWER : []);
   await step('TypeScript', () => run(name, process.execPath, [tsc(), '-b', ...projects]));
+  for (const folder of folders) removeOrphanTests(folder);
   remember(name, state);
 }
 
@@ -47,6 +49,13 @@ async function ensureViewer() {
   if (isFresh('viewer', state, [`${VIEWER}/dist`])) return;
   await step('viewer page', () => run('viewer', process.execPath, [inRoot(VIEWER, 'build.mjs')]));
   remember('viewer', state);
+}
+
+/** The compiler leaves the output of a test that was renamed or removed, and ava would run it. */
+function removeOrphanTests(folder) {
+  const dist = inRoot(folder, 'dist');
+  for (const name of readdirSync(dist, { recursive: true }).filter(isTest))
+    if (!existsSync(inRoot(folder, name.replace(/\.js$/, '.ts')))) rmSync(join(dist, name));
 }
 
 /** Packages that have compiled tests. @returns {string[]} */
