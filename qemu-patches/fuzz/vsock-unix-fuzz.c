@@ -83,7 +83,7 @@ static uint32_t eat_port(void) {
   if (byte == 0xff) {
     return eat32();
   }
-  return byte & 0x80 ? VSOCK_UNIX_FIRST_HOST_PORT + (byte & 7) : byte & 7;
+  return byte & 0x80 ? VSOCK_UNIX_FIRST_HOST_PORT + (byte & 3) : byte & 3;
 }
 
 /* A socket whose other end becomes a peer; both buffers are small, so that they fill up. */
@@ -157,19 +157,20 @@ static const VsockUnixOps ops = {
 /* A packet of the guest, cut into pieces; `packet` has to live until the next flush. */
 static void guest_packet(VsockUnixMux* mux, uint8_t* packet, size_t room) {
   uint8_t shape = eat();
-  struct virtio_vsock_hdr hdr = {
-      .src_cid = cpu_to_le64(shape & 1 ? eat() : GUEST_CID),
-      .dst_cid = cpu_to_le64(shape & 2 ? eat() : VSOCK_UNIX_HOST_CID),
-      .type = cpu_to_le16(shape & 4 ? eat() : VIRTIO_VSOCK_TYPE_STREAM),
-      .op = cpu_to_le16(eat() % 10),
-      .src_port = cpu_to_le32(eat_port()),
-      .dst_port = cpu_to_le32(eat_port()),
-  };
-  uint32_t len = eat() * (shape & 8 ? 257 : 1);
+  struct virtio_vsock_hdr hdr = {0};
+  uint32_t len;
   size_t size;
   struct iovec iov[4];
   unsigned int niov = 0;
 
+  /* One by one: the order of the input's bytes is the order of these lines. */
+  hdr.src_cid = cpu_to_le64(shape & 1 ? eat() : GUEST_CID);
+  hdr.dst_cid = cpu_to_le64(shape & 2 ? eat() : VSOCK_UNIX_HOST_CID);
+  hdr.type = cpu_to_le16(shape & 4 ? eat() : VIRTIO_VSOCK_TYPE_STREAM);
+  hdr.op = cpu_to_le16(eat() % 10);
+  hdr.src_port = cpu_to_le32(eat_port());
+  hdr.dst_port = cpu_to_le32(eat_port());
+  len = eat() * (shape & 8 ? 257 : 1);
   hdr.len = cpu_to_le32(shape & 16 ? eat32() : len);
   hdr.flags = cpu_to_le32(shape & 32 ? eat32() : eat() & 3);
   hdr.buf_alloc = cpu_to_le32(shape & 64 ? eat32() : 65536);
@@ -188,7 +189,10 @@ static void guest_packet(VsockUnixMux* mux, uint8_t* packet, size_t room) {
     packet += n;
     size -= n;
   }
-  vsock_unix_mux_tx(mux, iov, niov);
+  /* Again and again, as a guest does that ignores its credit. */
+  for (unsigned int n = 1 + eat() % 8; n > 0 && !vsock_unix_mux_tx_blocked(mux); n--) {
+    vsock_unix_mux_tx(mux, iov, niov);
+  }
 }
 
 /* Packets for the guest: they have to be whole, and to be from us to it. */
