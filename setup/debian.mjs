@@ -138,7 +138,7 @@ function rootPrefix() {
 function refuse(entries) {
   const names = choose(entries).map((name, i) => name ?? entries[i][0]);
   throw new Failure(
-    `${names.length} Debian packages are missing. Install them and start again:\n\n` +
+    `Debian packages are missing (${names.length}). Install them and start again:\n\n` +
       `  sudo apt-get update && sudo apt-get install -y --no-install-recommends ${names.join(' ')}\n`,
   );
 }
