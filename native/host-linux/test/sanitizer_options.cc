@@ -17,13 +17,7 @@ extern "C" const char* __lsan_default_suppressions() {
 // what our own code does is checked.
 extern "C" const char* __tsan_default_suppressions();
 extern "C" const char* __tsan_default_suppressions() {
-  return "called_from_lib:libgstreamer-1.0\n"
-         "called_from_lib:libgstbase-1.0\n"
-         "called_from_lib:libgstapp-1.0\n"
-         "called_from_lib:libgstvideo-1.0\n"
-         "called_from_lib:libglib-2.0\n"
-         "called_from_lib:libgobject-2.0\n"
-         "race:libgst\n"
+  return "race:libgst\n"
          "race:libglib\n"
          "race:libgobject\n"
          "race:libx264\n"
