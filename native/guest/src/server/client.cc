@@ -17,7 +17,6 @@ using surface::SendStatus;
 
 Client::Client(SurfaceServer& server, Loop& loop, UniqueFd socket)
     : server_(server),
-      loop_(loop),
       connection_(std::move(socket), SB_FROM_CLIENT),
       watch_(loop, connection_.fd(), SPA_IO_IN, [this](uint32_t events) { OnReady(events); }) {}
 

@@ -68,7 +68,6 @@ class Client {
   void Close();
 
   SurfaceServer& server_;
-  Loop& loop_;
   surface::Connection connection_;
   IoWatch watch_;
   bool greeted_ = false;
