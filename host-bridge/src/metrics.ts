@@ -1,7 +1,8 @@
 // Figures for Prometheus. They are read from the sessions when somebody asks, so they cost nothing between.
 import { Gauge, Registry } from 'prom-client';
-import type { Session, SessionReport } from './session.js';
+import type { Session } from './session.js';
 import type { SessionRegistry } from './session-registry.js';
+import type { SessionReport } from './session-report.js';
 
 interface Figure {
   readonly name: string;

@@ -11,6 +11,8 @@ import { type BitrateBounds, sessionBitrate, worthApplying } from './bitrate.js'
 import { WorkerError } from './errors.js';
 import { Fanout } from './fanout.js';
 import { RateMeter } from './rate-meter.js';
+import { SessionCursor } from './session-cursor.js';
+import type { SessionReport } from './session-report.js';
 import type { CursorTexts, ViewerConnection, ViewerHost } from './viewers/connection.js';
 import type { EngineSpec, FromWorker, SourceSpec, WorkerStats } from './worker/messages.js';
 import { WorkerSupervisor } from './worker/supervisor.js';
@@ -56,34 +58,6 @@ export interface SessionOptions {
   readonly started?: boolean;
 }
 
-/** What is known of a session, as the HTTP API shows it. */
-export interface SessionReport {
-  readonly id: string;
-  readonly title: string;
-  readonly source: SourceSpec;
-  readonly state: SessionState;
-  readonly code?: string;
-  readonly message?: string;
-  readonly resizable: boolean;
-  readonly input: boolean;
-  readonly viewers: number;
-  readonly engine: string;
-  readonly path: string;
-  readonly codec?: string;
-  readonly width?: number;
-  readonly height?: number;
-  readonly fps: number;
-  readonly bitrateKbps: number;
-  readonly targetKbps: number;
-  /** Pictures encoded since the session began, whatever the number of viewers. */
-  readonly encoded: number;
-  readonly dropped: number;
-  readonly accessUnits: number;
-  readonly keyFrames: number;
-  readonly restarts: number;
-  readonly workerPid?: number;
-}
-
 type Config = Extract<ToViewer, { type: 'config' }>;
 type State = Extract<ToViewer, { type: 'state' }>;
 
@@ -115,8 +89,7 @@ export class Session
   readonly #meter = new RateMeter();
   #state: State = { type: 'state', state: 'starting' };
   #config: Config | undefined;
-  #cursor: CursorTexts | undefined;
-  #cursorShape: Extract<FromWorker, { type: 'cursor' }>['shape'];
+  readonly #cursor = new SessionCursor();
   #chosen = { engine: '', path: '' };
   #target: number;
   #workerStats = NO_STATS;
@@ -173,7 +146,7 @@ export class Session
   }
 
   get cursor(): CursorTexts | undefined {
-    return this.#cursor;
+    return this.#cursor.texts;
   }
 
   get state(): SessionState {
@@ -334,7 +307,8 @@ export class Session
         if (!this.#held) this.#setState(event);
         return;
       case 'cursor':
-        this.#onCursor(event);
+        this.#cursor.take(event);
+        for (const viewer of this.viewers) viewer.cursor();
         return;
       case 'stats':
         this.#workerStats = event.stats;
@@ -342,19 +316,6 @@ export class Session
       case 'error':
         if (!event.fatal) this.#log.warn({ code: event.code, remedy: event.remedy }, event.message);
     }
-  }
-
-  #onCursor(event: Extract<FromWorker, { type: 'cursor' }>): void {
-    if (event.shape) this.#cursorShape = event.shape;
-    const { shape: _, ...position } = event;
-    const version = (this.#cursor?.version ?? 0) + 1;
-    this.#cursor = {
-      version,
-      shapeVersion: event.shape ? version : (this.#cursor?.shapeVersion ?? version),
-      position: JSON.stringify(position),
-      full: JSON.stringify({ ...position, shape: this.#cursorShape }),
-    };
-    for (const viewer of this.viewers) viewer.cursor();
   }
 
   #onDown(error: WorkerError, retryMs: number): void {
@@ -368,8 +329,7 @@ export class Session
     this.#past.dropped += this.#workerStats.dropped;
     this.#workerStats = NO_STATS;
     this.#fanout.restart();
-    this.#cursor = undefined;
-    this.#cursorShape = undefined;
+    this.#cursor.forget();
     for (const viewer of this.viewers) viewer.flow.restart();
   }
 

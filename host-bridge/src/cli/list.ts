@@ -1,7 +1,7 @@
 // scanbridge sessions, scanbridge probe: what there is, for people or as JSON.
 import { pino } from 'pino';
 import { EngineProbe } from '../engine-probe.js';
-import type { SessionReport } from '../session.js';
+import type { SessionReport } from '../session-report.js';
 import type { EngineReport } from '../worker/messages.js';
 import { ask, type ClientArguments } from './ask.js';
 

@@ -1,0 +1,31 @@
+// A session as the HTTP API, the command line and the metrics show it.
+import type { SessionState } from '@scanbridge/protocol/viewer';
+import type { SourceSpec } from './worker/messages.js';
+
+/** What is known of a session, as the HTTP API shows it. */
+export interface SessionReport {
+  readonly id: string;
+  readonly title: string;
+  readonly source: SourceSpec;
+  readonly state: SessionState;
+  readonly code?: string;
+  readonly message?: string;
+  readonly resizable: boolean;
+  readonly input: boolean;
+  readonly viewers: number;
+  readonly engine: string;
+  readonly path: string;
+  readonly codec?: string;
+  readonly width?: number;
+  readonly height?: number;
+  readonly fps: number;
+  readonly bitrateKbps: number;
+  readonly targetKbps: number;
+  /** Pictures encoded since the session began, whatever the number of viewers. */
+  readonly encoded: number;
+  readonly dropped: number;
+  readonly accessUnits: number;
+  readonly keyFrames: number;
+  readonly restarts: number;
+  readonly workerPid?: number;
+}
