@@ -19,13 +19,15 @@ function findFormatter() {
   throw new Failure('clang-format is missing: apt-get install clang-format-14');
 }
 
-/** QEMU's files follow QEMU's style, and are patches anyway. */
+/** QEMU's files follow QEMU's style; the protocol's headers are generated. */
+const NOT_OURS_TO_FORMAT = ['qemu-patches/', 'protocol/include/'];
+
 function sources() {
   const patterns = ['*.c', '*.cc', '*.h', '*.hh', '*.m', '*.mm'];
   const listed = ['ls-files', '--cached', '--others', '--exclude-standard', '--', ...patterns];
   return execFileSync('git', listed, { cwd: ROOT, encoding: 'utf8' })
     .split('\n')
-    .filter((path) => path !== '' && !path.startsWith('qemu-patches/'));
+    .filter((path) => path !== '' && !NOT_OURS_TO_FORMAT.some((folder) => path.startsWith(folder)));
 }
 
 await exitOnFailure(async () => {
