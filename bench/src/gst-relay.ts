@@ -126,7 +126,15 @@ export class GstRelay {
       this.#codec = codecOf(data);
       const { width, height } = this.options;
       const size = { width, height, codedWidth: width, codedHeight: height };
-      this.#viewer.send(JSON.stringify({ type: 'config', id: 1, codec: this.#codec, ...size }));
+      const colorSpace = {
+        primaries: 'bt709',
+        transfer: 'bt709',
+        matrix: 'bt709',
+        fullRange: false,
+      };
+      this.#viewer.send(
+        JSON.stringify({ type: 'config', id: 1, codec: this.#codec, ...size, colorSpace }),
+      );
     }
     const durations = { capture: 0, encode: 0, bridge: 0 };
     const flags = key ? VideoFlag.KEY : 0;

@@ -7,6 +7,7 @@ const benchmarks: Readonly<Record<string, () => Promise<{ benchmark: Benchmark }
   'desktop-latency': () => import('./desktop-latency.js'),
   fanout: () => import('./fanout.js'),
   join: () => import('./join.js'),
+  vsock: () => import('./vsock.js'),
 };
 const names = Object.keys(benchmarks);
 

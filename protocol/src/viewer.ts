@@ -71,6 +71,18 @@ export const InputEvent = z.discriminatedUnion('kind', [
 ]);
 export type InputEvent = z.infer<typeof InputEvent>;
 
+/**
+ * What the samples of a picture mean, in the words of WebCodecs (VideoColorSpaceInit). It is said here because decoders
+ * guess from the size of the picture where a stream does not say it, and some whatever the stream says.
+ */
+export const ColorSpace = z.strictObject({
+  primaries: z.enum(['bt709', 'bt470bg', 'smpte170m']),
+  transfer: z.enum(['bt709', 'smpte170m', 'iec61966-2-1']),
+  matrix: z.enum(['rgb', 'bt709', 'bt470bg', 'smpte170m']),
+  fullRange: z.boolean(),
+});
+export type ColorSpace = z.infer<typeof ColorSpace>;
+
 /** What a viewer sends, as text messages. */
 export const FromViewer = z.discriminatedUnion('type', [
   z
@@ -142,6 +154,7 @@ export const ToViewer = z.discriminatedUnion('type', [
         'decoded picture; what exceeds the visible one is padding [pixels]',
       ),
       codedHeight: dimension,
+      colorSpace: ColorSpace,
     })
     .describe(
       'Describes the access units whose header names this id. Comes before the first of them.',

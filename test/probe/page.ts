@@ -94,7 +94,8 @@ function open(url: string, { onPicture, watched }: Handlers): WebSocket {
       if (message.type === 'state') watched.states.push(message.state);
       if (message.type === 'config') {
         watched.configs.push(message);
-        decoder.configure({ codec: message.codec, optimizeForLatency: true });
+        const { codec, colorSpace } = message;
+        decoder.configure({ codec, optimizeForLatency: true, colorSpace });
         started = false;
       }
       return;

@@ -1,6 +1,6 @@
 // What the bridge and an engine worker say to each other. Commands go over Node's IPC channel; everything the worker
 // says goes over the media pipe (framing.ts), so that a config and the access units it describes stay in order.
-import { SessionState } from '@scanbridge/protocol/viewer';
+import { ColorSpace, SessionState } from '@scanbridge/protocol/viewer';
 import { z } from 'zod';
 
 const dimension = z.number().int().min(1).max(16_384);
@@ -102,6 +102,7 @@ export const FromWorker = z.discriminatedUnion('type', [
     height: dimension,
     codedWidth: dimension,
     codedHeight: dimension,
+    colorSpace: ColorSpace,
   }),
   z.object({
     type: z.literal('state'),

@@ -4,7 +4,6 @@
 // bridge sees `queued` in the acknowledgements and moves a slow viewer to a key frame long before. When the net
 // catches, everything inside is thrown away and decoding goes on at the next key frame.
 import { decodeVideo, VideoFlag, type VideoHeader } from '@scanbridge/protocol/viewer/video';
-import { h264Colour } from './h264-colour.js';
 import type { Message } from './messages.js';
 import { decoderFails, NO_KEY_FRAME, type Reason, undecodable } from './reasons.js';
 
@@ -138,7 +137,7 @@ export class Decoder {
       this.#discard(header.sequence);
       return;
     }
-    if (key && !this.#prepare(config, accessUnit)) {
+    if (key && !this.#prepare(config)) {
       this.#discard(header.sequence);
       return;
     }
@@ -168,16 +167,15 @@ export class Decoder {
   }
 
   /** Makes the decoder fit for a key frame of this configuration. */
-  #prepare(config: Message<'config'>, accessUnit: Uint8Array): boolean {
+  #prepare(config: Message<'config'>): boolean {
     if (this.#decoder?.state === 'configured' && this.#config === config) return true;
     try {
       this.#decoder ??= this.#create();
       // No description: the stream is Annex B. No coded size: the parameter sets say it, and they are what counts.
-      const colorSpace = config.codec.startsWith('avc') ? h264Colour(accessUnit) : undefined;
       this.#decoder.configure({
         codec: config.codec,
         optimizeForLatency: true,
-        ...(colorSpace && { colorSpace }),
+        colorSpace: config.colorSpace,
       });
       this.#config = config;
       return true;

@@ -21,6 +21,7 @@ const REQUIRED: { readonly [T in ToViewer['type']]: Readonly<Record<string, Type
     height: 'number',
     codedWidth: 'number',
     codedHeight: 'number',
+    colorSpace: 'object',
   },
   state: { state: 'string' },
   cursor: { visible: 'boolean', x: 'number', y: 'number' },

@@ -1,5 +1,6 @@
 // One encoded stream of one desktop.
 import { EventEmitter } from 'node:events';
+import type { ColorSpace } from '@scanbridge/protocol/viewer';
 import { addon, type NativeEngine, type NativeEvent } from './addon.js';
 import { EngineError, type NativeError } from './errors.js';
 
@@ -52,6 +53,8 @@ export interface VideoConfig {
   /** What a decoder gives out: width and height, rounded up to even [pixels]. */
   codedWidth: number;
   codedHeight: number;
+  /** What the samples mean, in the words of WebCodecs. */
+  colorSpace: ColorSpace;
 }
 
 export interface EngineState {

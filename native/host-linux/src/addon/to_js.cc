@@ -36,6 +36,17 @@ Napi::Value VideoToJs(Napi::Env env, VideoEvent& video) {
   return event;
 }
 
+/// What libyuv's conversion makes of a desktop's sRGB: BT.601 samples of limited range. An encoder
+/// that cannot write it into its VUI (openh264enc) encodes the same samples, so it is said for all.
+Napi::Object ColorSpaceToJs(Napi::Env env) {
+  Napi::Object space = Napi::Object::New(env);
+  space["primaries"] = "bt709";
+  space["transfer"] = "iec61966-2-1";
+  space["matrix"] = "smpte170m";
+  space["fullRange"] = Napi::Boolean::New(env, false);
+  return space;
+}
+
 Napi::Value ConfigToJs(Napi::Env env, const ConfigEvent& config) {
   Napi::Object fields = Napi::Object::New(env);
   fields["id"] = Number(config.id);
@@ -44,6 +55,7 @@ Napi::Value ConfigToJs(Napi::Env env, const ConfigEvent& config) {
   fields["height"] = Number(config.height);
   fields["codedWidth"] = Number(config.coded_width);
   fields["codedHeight"] = Number(config.coded_height);
+  fields["colorSpace"] = ColorSpaceToJs(env);
   Napi::Object event = Event(env, "config");
   event["config"] = fields;
   return event;
