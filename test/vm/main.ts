@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
+import { TwoDesktops } from './desktops.js';
 import { VmError } from './error.js';
 import { Guest, type GuestOptions, MAX_HEADS } from './guest.js';
 import { buildImage } from './image.js';
@@ -50,6 +51,7 @@ const machine = {
     describe: `heads of the virtual GPU, 1 to ${MAX_HEADS}; only the first is connected at boot`,
   },
   kernel: {
+    type: 'string', // or yargs takes it for a number
     choices: KERNEL_VERSIONS,
     default: KERNEL_VERSIONS[0] as KernelVersion,
     describe: "the guest's Linux version",
@@ -117,6 +119,41 @@ await yargs(hideBin(process.argv))
           ...(args.timeout === undefined ? {} : { timeoutSeconds: args.timeout }),
         });
         return status;
+      });
+    },
+  )
+  .command(
+    'start',
+    'keep a guest running that shows two desktops, until Ctrl-C',
+    (args) =>
+      args
+        .options(machine)
+        .default('heads', 2)
+        .default('memory', 3072)
+        .option('size', {
+          type: 'string',
+          default: '1280x720',
+          describe: 'of the desktops, in pixels',
+        })
+        .epilogue(
+          'When the desktops are there, one line of JSON on standard output says where the sockets are: ' +
+            'framesSocket (surface protocol), qmpSocket, and pid of QEMU.',
+        ),
+    async (args) => {
+      const [, width, height] = (/^(\d+)x(\d+)$/.exec(args.size) ?? []).map(Number);
+      if (!width || !height || args.heads < 2) {
+        throw new VmError('BAD_OPTION', 'two desktops need a --size like 1280x720 and two --heads');
+      }
+      const options = { ...args, frameExport: true };
+      process.exitCode = await withGuest(options, async (guest) => {
+        progress(`booted in ${guest.bootSeconds.toFixed(1)} s; starting the desktops`);
+        const renderer = args.gpu === 'gl' ? 'gles2' : 'pixman';
+        await using desktops = await TwoDesktops.show(guest, { width, height }, renderer);
+        const { framesSocket, qmpSocket, pid } = guest;
+        process.stdout.write(`${JSON.stringify({ framesSocket, qmpSocket, pid })}\n`);
+        progress('two desktops are shown; Ctrl-C ends the guest');
+        await desktops.ended();
+        return STATUS_VM_FAILED;
       });
     },
   )

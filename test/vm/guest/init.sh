@@ -49,7 +49,7 @@ if [ -x usr/lib/systemd/systemd-udevd ]; then
 fi
 wait $gpu
 if [ -x usr/bin/udevadm ]; then
-  chroot . /usr/bin/udevadm trigger --action=add --subsystem-match=drm --subsystem-match=input
+  SYSTEMD_IGNORE_CHROOT=1 chroot . /usr/bin/udevadm trigger --action=add --subsystem-match=drm --subsystem-match=input
 fi
 
 for name in sys/class/virtio-ports/*/name; do
