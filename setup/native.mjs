@@ -9,7 +9,10 @@ import { fingerprint, isFresh, remember } from './stamp.mjs';
 const JOBS = '2';
 const DESKTOP_APPS = 'guest-agent/desktop-apps';
 /** Which addons are for which platform. */
-const ADDONS = { linux: ['native/guest', 'native/host-linux'], darwin: ['native/host-macos'] };
+const ADDONS = {
+  linux: ['native/guest', 'native/host-linux', 'native/vsock'],
+  darwin: ['native/host-macos'],
+};
 /** What every addon is built from beside its own folder. */
 const SHARED = [
   'native/surface/include',

@@ -13,7 +13,11 @@ export function workspaces() {
 }
 
 /** What `npm start` runs; test/ and bench/ are compiled by those who run them. */
-const PRODUCT = ['protocol', 'native/guest', 'native/host-linux', 'guest-agent', 'host-bridge'];
+const PRODUCT = [
+  'protocol',
+  ...['native/guest', 'native/host-linux', 'native/vsock'],
+  ...['guest-agent', 'host-bridge'],
+];
 
 /**
  * Compiles what has changed: TypeScript, then the viewer page.
