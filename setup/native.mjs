@@ -8,6 +8,7 @@ import { fingerprint, isFresh, remember } from './stamp.mjs';
 /** Compilers at once: two are what 2 GiB of memory bear with C++ of this size. */
 const JOBS = '2';
 const DESKTOP_APPS = 'guest-agent/desktop-apps';
+const BENCH_PEERS = 'bench/peers';
 /** Which addons are for which platform. */
 const ADDONS = {
   linux: ['native/guest', 'native/host-linux', 'native/vsock'],
@@ -22,13 +23,18 @@ const SHARED = [
 
 const SOURCES = /\.(c|cc|h|hh|m|mm|in|cmake|xml)$|CMakeLists\.txt$/;
 
-/** Builds the addons of this platform and, on Linux, the desktop's own programs. */
-export async function ensureNative() {
+/**
+ * Builds the addons of this platform and, on Linux, the desktop's own programs.
+ * @param {'product' | 'all'} scope whether the programs of benchmarks are built as well
+ */
+export async function ensureNative(scope) {
   const addons = (ADDONS[process.platform] ?? []).filter((folder) =>
     existsSync(inRoot(folder, 'CMakeLists.txt')),
   );
   for (const folder of addons) await ensureAddon(folder);
-  if (process.platform === 'linux') await ensureDesktopApps();
+  if (process.platform !== 'linux') return;
+  await ensurePrograms('desktop-apps', DESKTOP_APPS, 'scene');
+  if (scope === 'all') await ensurePrograms('bench-peers', BENCH_PEERS, 'dbus-listener');
 }
 
 /** @param {string} folder */
@@ -52,14 +58,19 @@ async function ensureAddon(folder) {
 
 const isAddon = (name) => name.endsWith('.node');
 
-async function ensureDesktopApps() {
-  if (!existsSync(inRoot(DESKTOP_APPS))) return;
-  const state = fingerprint([DESKTOP_APPS], (name) => SOURCES.test(name));
-  if (isFresh('desktop-apps', state, [`${DESKTOP_APPS}/build/scene`])) return;
-  await step(`native code: ${DESKTOP_APPS}`, (update) =>
-    cmakeBuild('desktop-apps', DESKTOP_APPS, `${DESKTOP_APPS}/build`, [], update),
-  );
-  remember('desktop-apps', state);
+/**
+ * Builds the small programs of a folder that has a CMake project of its own.
+ * @param {string} name of the log and the stamp
+ * @param {string} folder below the repository
+ * @param {string} program one of those that come out of it
+ */
+async function ensurePrograms(name, folder, program) {
+  if (!existsSync(inRoot(folder))) return;
+  const build = join(folder, 'build');
+  const state = fingerprint([folder], (file) => SOURCES.test(file));
+  if (isFresh(name, state, [join(build, program)])) return;
+  await step(`native code: ${folder}`, (update) => cmakeBuild(name, folder, build, [], update));
+  remember(name, state);
 }
 
 /**

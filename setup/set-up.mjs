@@ -32,7 +32,7 @@ export async function setUp(groups, scope = 'product') {
   const results = await Promise.allSettled([installPackages(), typescript()]);
   const failed = results.find(({ status }) => status === 'rejected');
   if (failed !== undefined) throw failed.reason;
-  await ensureNative();
+  await ensureNative(scope);
 }
 
 function checkHomebrew() {

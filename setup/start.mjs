@@ -7,10 +7,11 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { exitOnFailure, Failure } from './failure.mjs';
+import { Part } from './part.mjs';
 import { inRoot } from './root.mjs';
 import { setUp } from './set-up.mjs';
+import { startVm } from './vm-desktops.mjs';
 
 const BRIDGE = inRoot('host-bridge/dist/src/cli.js');
 const AGENT = inRoot('guest-agent/dist/src/cli.js');
@@ -18,17 +19,16 @@ const FIRST_PORT = 8470;
 const PORTS_TRIED = 20;
 /** Until the first picture, in milliseconds. */
 const LIVE_LIMIT_MS = 30_000;
-/** How long a part may take to end in order. */
-const END_LIMIT_MS = 6000;
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
 const HELP = `usage: npm start -- [options]
 
-Shows a live desktop in the browser. Ctrl-C ends it.
+Shows a live desktop in the browser, then two more out of a virtual machine. Ctrl-C ends it.
 
   --open        open the browser
   --size WxH    size of the desktop in pixels (1280x720)
   --port N      port of the page (${FIRST_PORT}, or the next free one)
+  --no-vm       only the desktop of this machine, no virtual machine
 
 All other options go to "scanbridge serve":
 `;
@@ -75,53 +75,6 @@ async function choosePort(args) {
   );
 }
 
-/** One of the two processes. It does not see the terminal's Ctrl-C, so that they end in order. */
-class Part {
-  #child;
-  #ending = false;
-
-  /** @param {string} name for messages @param {string} script @param {string[]} args */
-  constructor(name, script, args) {
-    this.name = name;
-    const command = [process.execPath, script, ...args];
-    // Should this process be killed, they are told to end.
-    if (process.platform === 'linux') command.unshift('setpriv', '--pdeathsig', 'TERM');
-    this.#child = spawn(command[0], command.slice(1), {
-      detached: true,
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
-    /** Rejects when the part ends without having been told to. */
-    this.died = new Promise((_, reject) => {
-      this.#child.once('error', (error) => reject(new Failure(`${name}: ${error.message}`)));
-      this.#child.once('exit', (code, signal) => {
-        if (!this.#ending) reject(new Failure(`the ${name} ended (${signal ?? `code ${code}`})`));
-      });
-    });
-    this.died.catch(() => {});
-    this.exited = new Promise((resolve) => this.#child.once('exit', resolve));
-    this.lines = createInterface({ input: this.#child.stdout });
-  }
-
-  /** Resolves with the match of the first line of output that `pattern` matches. */
-  line(pattern) {
-    return new Promise((resolve) => {
-      this.lines.on('line', (line) => {
-        const match = pattern.exec(line);
-        if (match !== null) resolve(match);
-      });
-    });
-  }
-
-  async end() {
-    this.#ending = true;
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
-    this.#child.kill('SIGTERM');
-    const timer = setTimeout(() => this.#child.kill('SIGKILL'), END_LIMIT_MS);
-    await this.exited;
-    clearTimeout(timer);
-  }
-}
-
 /** Waits until the bridge has a session with pictures. */
 async function untilLive(url, token) {
   const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
@@ -150,6 +103,7 @@ function openBrowser(url) {
 
 async function show(args, parts, scratch) {
   const open = takeFlag(args, '--open');
+  const vm = !takeFlag(args, '--no-vm') && process.platform === 'linux';
   const size = takeOption(args, '--size') ?? '1280x720';
   if (!/^\d+x\d+$/.test(size)) throw new Failure(`--size ${size}: write it as 1280x720`);
   const token = args.find((_, i) => args[i - 1] === '--token')?.split(',')[0];
@@ -158,6 +112,8 @@ async function show(args, parts, scratch) {
   const linux = process.platform === 'linux';
   const socket = join(scratch, 'agent.sock');
   const source = linux ? [`--agent-socket=${socket}`] : [`--test-pattern=${size}@60`];
+  const frames = join(scratch, 'vm');
+  if (vm) source.push(`--scanout=${frames},name=vm`);
   const bridge = new Part('bridge', BRIDGE, ['serve', ...args, ...port, ...quiet, ...source]);
   parts.push(bridge);
   const died = [bridge.died];
@@ -176,6 +132,7 @@ async function show(args, parts, scratch) {
   if (!linux)
     process.stdout.write('On macOS this is a test pattern; README.md tells how to stream a VM.\n');
   if (open) openBrowser(url);
+  if (vm) died.push(startVm(parts, frames).then(() => new Promise(() => {})));
   await Promise.race(died);
 }
 
@@ -203,5 +160,7 @@ await exitOnFailure(async () => {
     // The desktop before the bridge, so that viewers see their session end.
     for (const part of parts.reverse()) await part.end();
     rmSync(scratch, { recursive: true, force: true });
+    // What set-up still installs or compiles for the virtual machine is not waited for.
+    setImmediate(() => process.exit());
   }
 });

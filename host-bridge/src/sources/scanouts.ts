@@ -44,6 +44,8 @@ export class ScanoutSource {
   #control: SurfaceControl | undefined;
   #generation: number | undefined;
   #attempts = 0;
+  /** Whether it was ever there. */
+  #met = false;
   #retry: NodeJS.Timeout | undefined;
   #closed = false;
   readonly #log: Logger;
@@ -75,6 +77,7 @@ export class ScanoutSource {
     this.#generation = undefined;
     control.on('ready', (hello) => {
       this.#attempts = 0;
+      this.#met = true;
       this.#log.info(
         { scanouts: hello.scanoutCount, server: hello.name },
         'virtual machine is there',
@@ -152,7 +155,10 @@ export class ScanoutSource {
 
   #onLost(error: ScanoutError): void {
     if (this.#closed) return;
-    if (this.#attempts === 0) this.#log.warn({ code: error.code }, error.message);
+    if (this.#attempts === 0) {
+      // Before it was ever there, it is just not there yet.
+      this.#log[this.#met ? 'warn' : 'info']({ code: error.code }, error.message);
+    }
     for (const { session } of this.#heads.values()) {
       void session.hold('VM_GONE', 'the virtual machine is not running; waiting for it');
     }
