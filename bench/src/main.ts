@@ -6,7 +6,10 @@ import { type Benchmark, type Case, environment, type Result } from './bench.js'
 const benchmarks: Readonly<Record<string, () => Promise<{ benchmark: Benchmark }>>> = {
   'desktop-latency': () => import('./desktop-latency.js'),
   fanout: () => import('./fanout.js'),
+  heads: () => import('./heads.js'),
   join: () => import('./join.js'),
+  'scanout-cost': () => import('./scanout-cost.js'),
+  'scanout-export': () => import('./scanout-export.js'),
   vsock: () => import('./vsock.js'),
 };
 const names = Object.keys(benchmarks);
