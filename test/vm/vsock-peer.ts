@@ -45,6 +45,21 @@ function pattern(seed: number): Buffer {
   return made;
 }
 
+/** Waits for the first of several events, and leaves no listener behind. */
+function first(socket: Socket, ...names: string[]): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      for (const name of names) {
+        socket.off(name, done);
+      }
+      resolve();
+    };
+    for (const name of names) {
+      socket.on(name, done);
+    }
+  });
+}
+
 /** Sends `total` bytes of a pattern in writes of `chunk`, no faster than the other side takes them. */
 export async function transmit(socket: Socket, request: VsockPattern): Promise<void> {
   const { chunk = 65536, total = 0, seed = 0 } = request;
@@ -53,7 +68,7 @@ export async function transmit(socket: Socket, request: VsockPattern): Promise<v
     const size = Math.min(chunk, total - sent);
     const at = sent % PERIOD;
     if (!socket.write(bytes.subarray(at, at + size))) {
-      await Promise.race([once(socket, 'drain'), once(socket, 'close')]);
+      await first(socket, 'drain', 'close');
     }
     sent += size;
   }
@@ -100,17 +115,7 @@ export async function read(socket: Socket): Promise<Buffer | undefined> {
     if (socket.readableEnded || socket.destroyed) {
       return undefined;
     }
-    await new Promise<void>((resolve) => {
-      const done = () => {
-        for (const name of ['readable', 'end', 'close', 'error']) {
-          socket.off(name, done);
-        }
-        resolve();
-      };
-      for (const name of ['readable', 'end', 'close', 'error']) {
-        socket.once(name, done);
-      }
-    });
+    await first(socket, 'readable', 'end', 'close', 'error');
   }
 }
 
