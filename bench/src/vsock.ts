@@ -2,6 +2,7 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -35,13 +36,14 @@ const virtioVsockUnix: MakePeer = async (base) => ({
 });
 
 const vhostDeviceVsock: MakePeer = async (base, directory) => {
-  const packages = await DebianPackages.open('sid', directory);
-  await packages.unpack('vhost-device-vsock', join(directory, 'tree'));
+  const binary = join(directory, 'tree/usr/bin/vhost-device-vsock');
+  if (!existsSync(binary)) {
+    const packages = await DebianPackages.open('sid', directory);
+    await packages.unpack('vhost-device-vsock', join(directory, 'tree'));
+  }
   const socket = join(directory, 'vhost-user');
   const args = ['--guest-cid', String(GUEST_CID), '--socket', socket, '--uds-path', base];
-  const daemon = spawn(join(directory, 'tree/usr/bin/vhost-device-vsock'), args, {
-    stdio: 'ignore',
-  });
+  const daemon = spawn(binary, args, { stdio: 'ignore' });
   const ended = once(daemon, 'close');
   await sleep(500);
   const memory = `memory-backend-memfd,id=memory,size=${MEMORY_MIB}M,share=on`;
