@@ -18,8 +18,12 @@ export type KernelVersion = keyof typeof KERNEL_SUITES;
 /** The kernels that the test VM can boot; the first one is the default. */
 export const KERNEL_VERSIONS = Object.keys(KERNEL_SUITES) as KernelVersion[];
 
-/** The programs that the guest finds in /opt/scanbridge/bin, each made of one C file and headers. */
-const GUEST_PROGRAMS = ['control', 'kms-paint', 'vsock'] as const;
+/** The programs that the guest finds in /opt/scanbridge/bin, and their sources. */
+const GUEST_PROGRAMS = {
+  control: ['control.c'],
+  'kms-paint': ['kms-paint.c', 'head.c', 'drm-buffer.c'],
+  vsock: ['vsock.c'],
+};
 
 /** The scripts that the guest finds beside them, without their ".sh". */
 const GUEST_SCRIPTS = ['two-desktops'] as const;
@@ -162,10 +166,10 @@ async function packInitramfs(kernel: string, directory: string): Promise<void> {
   await hostCommand('cannot fill the initramfs', 'install', [
     ...['-m', '0755', join(GUEST_SOURCES, 'init.sh'), join(tree, 'init')],
   ]);
-  for (const program of GUEST_PROGRAMS) {
-    await hostCommand(`cannot compile ${program}.c for the guest`, 'cc', [
-      ...COMPILER_FLAGS,
-      ...['-o', join(programs, program), join(GUEST_SOURCES, `${program}.c`)],
+  for (const [program, files] of Object.entries(GUEST_PROGRAMS)) {
+    await hostCommand(`cannot compile ${program} for the guest`, 'cc', [
+      ...[...COMPILER_FLAGS, '-o', join(programs, program)],
+      ...files.map((file) => join(GUEST_SOURCES, file)),
     ]);
   }
   for (const script of GUEST_SCRIPTS) {
