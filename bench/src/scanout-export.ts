@@ -5,7 +5,7 @@
 // that picture, by the clock of its receiving thread; for VNC, to the end of the update that has it.
 // copies_per_frame: bytes of pixels that QEMU wrote for the client, as parts of a whole picture. It is counted where
 // they arrive, so it is a lower bound: what QEMU copies before it sends (VNC: twice) is not in it.
-import { mkdtemp, readdir, readlink, rm, stat } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -58,33 +58,25 @@ interface Turn {
 const micros = (nanoseconds: bigint): number => Number(nanoseconds) / 1000;
 const now = (): number => micros(process.hrtime.bigint());
 
-/** Names of the shared memories that a process has, by "device:inode". */
+/** Names of the shared memories that a process has mapped, by "device inode". */
 async function sharedMemories(pid: number | 'self'): Promise<Map<string, string>> {
-  const folder = `/proc/${pid}/fd`;
+  const maps = await readFile(`/proc/${pid}/maps`, 'utf8');
   const found = new Map<string, string>();
-  for (const fd of await readdir(folder)) {
-    try {
-      const name = await readlink(join(folder, fd));
-      if (!name.startsWith('/memfd:')) continue;
-      const { dev, ino } = await stat(join(folder, fd));
-      found.set(`${dev}:${ino}`, name);
-    } catch {
-      // The descriptor is closed by now.
-    }
+  for (const line of maps.split('\n')) {
+    const match = /^\S+ \S+ \S+ (\S+ \d+) +\/memfd:(\S+)/.exec(line);
+    if (match) found.set(match[1] as string, match[2] as string);
   }
   return found;
 }
 
 /**
  * Whether what we were given are the very memories into which QEMU's device transfers the guest's pixels: QEMU has
- * them open under the name of its pictures, and not of the exporter's own memory.
+ * them mapped too, and under another name than the exporter's own memory.
  */
 async function areTheDevices(given: Iterable<string>, qemu: number): Promise<boolean> {
   const theirs = await sharedMemories(qemu);
   const names = [...given].map((id) => theirs.get(id));
-  return (
-    names.length > 0 && names.every((name) => name !== undefined && !/frame-export/.test(name))
-  );
+  return names.length > 0 && names.every((name) => name !== undefined && name !== 'frame-export');
 }
 
 async function frameExport({ guest }: Turn): Promise<Client> {
