@@ -19,14 +19,21 @@ const WARM_UP_MS = 1000;
 class LiveViewer {
   #client!: SurfaceClient;
   #last: bigint | undefined;
+  #sequence: bigint | undefined;
   frames = 0;
+  /** Pictures that newer ones replaced before they were sent. */
+  replaced = 0;
   worstDelay = 0n;
   #worstStall = 0n;
 
   static async start(socket: string, head: number): Promise<LiveViewer> {
     const viewer = new LiveViewer();
     viewer.#client = await SurfaceClient.connect(socket, { autoRelease: true });
-    viewer.#client.on('frame', ({ receivedAt, pts }) => {
+    viewer.#client.on('frame', ({ sequence, receivedAt, pts }) => {
+      if (viewer.#sequence !== undefined) {
+        viewer.replaced += Number(sequence - viewer.#sequence) - 1;
+      }
+      viewer.#sequence = sequence;
       viewer.#wait(receivedAt);
       if (receivedAt - pts > viewer.worstDelay) viewer.worstDelay = receivedAt - pts;
       viewer.#last = receivedAt;
@@ -39,7 +46,7 @@ class LiveViewer {
   /** Forgets what was until now. */
   restart(): void {
     this.#last = monotonicNow();
-    this.frames = 0;
+    this.frames = this.replaced = 0;
     this.#worstStall = this.worstDelay = 0n;
   }
 
@@ -64,6 +71,7 @@ interface Round {
   worstDelay: number;
   guestWorstGap: number;
   framesPerSecond: number;
+  replacedPerSecond: number;
   flipsPerSecond: number;
 }
 
@@ -84,15 +92,16 @@ async function round(
     for (const head of heads) await painter.run(head, RATE);
     lame?.freeze();
     await sleep(WARM_UP_MS);
-    // A head's run is restarted while the others flip on, and its viewer with it.
+    // What the guest counts begins anew, while the other heads flip on.
     for (const head of heads) {
       await painter.stop(head);
       await painter.run(head, RATE);
-      viewers[head]?.restart();
     }
+    for (const viewer of viewers) viewer.restart();
     await sleep(seconds * 1000);
     const seen = viewers.map((viewer) => ({
       frames: viewer.frames,
+      replaced: viewer.replaced,
       stall: milliseconds(viewer.worstStall()),
       delay: milliseconds(viewer.worstDelay),
     }));
@@ -104,6 +113,7 @@ async function round(
       worstDelay: Math.max(...seen.map(({ delay }) => delay)),
       guestWorstGap: Math.max(...reports.map(({ worstGapMs }) => worstGapMs)),
       framesPerSecond: seen.reduce((sum, { frames }) => sum + frames, 0) / seconds,
+      replacedPerSecond: seen.reduce((sum, { replaced }) => sum + replaced, 0) / seconds,
       flipsPerSecond: flips,
     };
   } finally {
@@ -144,6 +154,7 @@ export const benchmark: Benchmark = {
           worst_stall_ms_none_frozen: worst(free, ({ worstStall }) => worstStall),
           guest_worst_gap_ms_none_frozen: worst(free, ({ guestWorstGap }) => guestWorstGap),
           frames_per_second: mean(({ framesPerSecond }) => framesPerSecond),
+          replaced_per_second: mean(({ replacedPerSecond }) => replacedPerSecond),
           flips_per_second: mean(({ flipsPerSecond }) => flipsPerSecond),
         },
       });
