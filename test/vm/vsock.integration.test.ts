@@ -104,6 +104,14 @@ async function checkRoundTrip(t: ExecutionContext, { guest }: Vm): Promise<void>
   t.true(us_p50 > 0);
 }
 
+/** Waits for the other side to end a connection, orderly or with a reset. */
+function closed(socket: Socket): Promise<void> {
+  socket.on('end', () => socket.destroy());
+  return new Promise((resolve) => {
+    socket.once('close', () => resolve());
+  });
+}
+
 const descriptors = async (pid: number) => (await readdir(`/proc/${pid}/fd`)).length;
 
 async function residentKib(pid: number): Promise<number> {
@@ -206,18 +214,18 @@ test('either side may be killed at any moment', async (t) => {
     const connected = vm.peer.connection();
     const process = await vm.guest.start([VSOCK, ...args.map(String)]);
     const socket = await connected;
-    const closed = once(socket, 'close');
+    const ended = closed(socket);
     await new Promise((resolve) => setTimeout(resolve, 300));
     await process.kill(9);
     t.like(await process.exit, { signal: 9 });
-    socket.on('end', () => socket.destroy());
-    await closed;
+    await ended;
     await idle(vm);
   }
 
-  // A program of the host.
+  // A program of the host, which echoes what follows the request of 16 bytes.
   const script = `
-    const server = require('net').createServer((s) => s.pipe(s)).listen(process.argv[1], () => console.log('up'));
+    const serve = (s) => s.once('data', (data) => { s.write(data.subarray(16)); s.pipe(s); });
+    require('net').createServer(serve).listen(process.argv[1], () => console.log('up'));
   `;
   const host = spawn(process.execPath, ['-e', script, `${vm.base}_7000`], {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -244,6 +252,7 @@ test('a host program that never reads stops its own connection only', async (t) 
   t.teardown(() => server.close());
   const stuck = await vm.guest.start([VSOCK, 'send', '1300', '65536', '1000000000', '0']);
   const [socket] = (await once(server, 'connection')) as [Socket];
+  socket.on('error', () => undefined);
   const memory = await residentKib(vm.guest.pid);
   for (let i = 0; i < 5; i++) {
     await checkRoundTrip(t, vm);
@@ -268,13 +277,10 @@ test('the guest may be reset in the middle of transfers', async (t) => {
     }),
   );
   const client = await dial(vm.base, GUEST_PORT, { mode: VsockMode.ECHO });
-  const closed = [...sockets, client].map((socket) => {
-    socket.on('end', () => socket.destroy());
-    socket.resume();
-    return once(socket, 'close');
-  });
+  const ended = [...sockets, client].map(closed);
+  client.resume();
   await vm.guest.reset();
-  await Promise.all(closed);
+  await Promise.all(ended);
   await t.throwsAsync(dial(vm.base, GUEST_PORT), { message: /refused/ });
   await serveInGuest(vm.guest);
   await checkRoundTrip(t, vm);
@@ -301,10 +307,9 @@ test('loading a snapshot ends the connections of the time when it was taken', as
   t.is(await connections(vm), 1);
   await checkRoundTrip(t, vm);
 
-  const closed = once(socket, 'close');
-  socket.on('end', () => socket.destroy());
+  const ended = closed(socket);
   t.is(await hmp('loadvm one'), '');
-  await closed;
+  await ended;
   t.like(await process.exit, { status: 0 });
   t.regex(said, /"read":(-1,"errno":104|0,"errno":0)/);
   // Listeners of the guest are still there.
@@ -315,9 +320,14 @@ test('loading a snapshot ends the connections of the time when it was taken', as
 test('the CID can change while the guest runs', async (t) => {
   await using vm = await boot();
   t.like(await vsock(vm.guest, 'cid'), { cid: GUEST_CID });
-  const held = vm.guest.exec([VSOCK, 'hold', String(HOST_PORT)], { timeoutSeconds: 30 });
-  await vm.peer.connection();
-  await until('the connection is in use', async () => (await connections(vm)) === 1);
+  let said = '';
+  const held = vm.guest.exec([VSOCK, 'hold', String(HOST_PORT)], {
+    timeoutSeconds: 30,
+    onStdout: (chunk) => {
+      said += chunk.toString();
+    },
+  });
+  await until('the connection is in use', async () => said.includes('held'));
   await vm.guest.qmp.execute('qom-set', { path: DEVICE, property: 'guest-cid', value: 77 });
   t.like(await held, { status: 0 });
   t.like(await vsock(vm.guest, 'cid'), { cid: 77 });
