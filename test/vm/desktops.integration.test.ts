@@ -2,7 +2,7 @@ import { SurfaceClient } from '@scanbridge/native-host-linux';
 import test from 'ava';
 import { TwoDesktops } from './desktops.js';
 import { FrameReader } from './frames.js';
-import { Guest } from './guest.js';
+import { BUILD_MILLISECONDS, Guest } from './guest.js';
 import type { Picture } from './picture.js';
 
 const size = { width: 1280, height: 720 };
@@ -18,7 +18,7 @@ function colours({ rgb }: Picture): number {
 
 for (const gpu of ['2d', 'gl'] as const) {
   test.serial(`${gpu}: two desktops of a real compositor are exported, and go on`, async (t) => {
-    t.timeout(5 * 60_000);
+    t.timeout(BUILD_MILLISECONDS);
     await using guest = await Guest.boot({ heads: 2, frameExport: true, gpu, memory: 3072 });
     await using _desktops = await TwoDesktops.show(guest, size, gpu === 'gl' ? 'gles2' : 'pixman');
     const client = await SurfaceClient.connect(guest.framesSocket);

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { type CursorEvent, SurfaceClient } from '@scanbridge/native-host-linux';
 import test, { type ExecutionContext } from 'ava';
 import { FrameReader } from './frames.js';
-import { Guest, MAX_HEADS } from './guest.js';
+import { BUILD_MILLISECONDS, Guest, MAX_HEADS } from './guest.js';
 import { Painter, type PaintFormat } from './painter.js';
 import { findWrongPixel, readMark } from './pattern.js';
 
@@ -16,7 +16,8 @@ import { findWrongPixel, readMark } from './pattern.js';
 let guest: Guest;
 let painter: Painter;
 
-test.before(async () => {
+test.before(async (t) => {
+  t.timeout(BUILD_MILLISECONDS);
   guest = await Guest.boot({ heads: MAX_HEADS, frameExport: true });
   painter = await Painter.start(guest);
 });

@@ -4,12 +4,13 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import test from 'ava';
-import { Guest } from './guest.js';
+import { BUILD_MILLISECONDS, Guest } from './guest.js';
 
 // One guest for the tests that leave it as it was.
 let shared: Guest;
 
-test.before(async () => {
+test.before(async (t) => {
+  t.timeout(BUILD_MILLISECONDS);
   shared = await Guest.boot();
 });
 test.after.always(() => shared?.close());

@@ -18,6 +18,9 @@ import { Qmp } from './qmp.js';
 /** The scanouts of a virtio-gpu device: VIRTIO_GPU_MAX_SCANOUTS of the virtio specification. */
 export const MAX_HEADS = 16;
 
+/** What a test that boots a guest allows for, as the first one may have to build everything. */
+export const BUILD_MILLISECONDS = 30 * 60_000;
+
 /** The id of the guest's virtio-gpu device in QEMU. */
 export const GPU_ID = 'gpu0';
 

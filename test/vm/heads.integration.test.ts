@@ -1,5 +1,5 @@
 import test from 'ava';
-import { Guest, MAX_HEADS } from './guest.js';
+import { BUILD_MILLISECONDS, Guest, MAX_HEADS } from './guest.js';
 import { Painter, type PaintFormat } from './painter.js';
 import { findWrongPixel, readMark } from './pattern.js';
 
@@ -9,7 +9,8 @@ import { findWrongPixel, readMark } from './pattern.js';
 let guest: Guest;
 let painter: Painter;
 
-test.before(async () => {
+test.before(async (t) => {
+  t.timeout(BUILD_MILLISECONDS);
   guest = await Guest.boot({ heads: MAX_HEADS });
   painter = await Painter.start(guest);
 });

@@ -1,8 +1,17 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { VmError } from './error.js';
 
 /** Takes one line that tells a waiting person what is going on. */
 export type Progress = (line: string) => void;
+
+const running = new Set<ChildProcess>();
+
+// An interrupted build must not go on without us.
+process.on('exit', () => {
+  for (const child of running) {
+    child.kill();
+  }
+});
 
 /** How much of a failed command's output its error shows. */
 const ERROR_TAIL_BYTES = 4096;
@@ -26,6 +35,7 @@ export function hostCommand(
       env: { ...process.env, LC_ALL: 'C.UTF-8', ...options.env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
+    running.add(child);
     let stdout = '';
     let tail = '';
     const keepTail = (text: string) => {
@@ -37,6 +47,7 @@ export function hostCommand(
     });
     child.stderr.setEncoding('utf8').on('data', keepTail);
     child.once('error', (cause: NodeJS.ErrnoException) => {
+      running.delete(child);
       const hint =
         cause.code === 'ENOENT'
           ? `the command "${command}" is not installed; test/vm/debian-packages.txt lists the packages that have it`
@@ -44,6 +55,7 @@ export function hostCommand(
       reject(new VmError('BUILD_FAILED', `${purpose}: ${hint}`, { cause }));
     });
     child.once('close', (status, signal) => {
+      running.delete(child);
       if (status === 0) {
         resolve(stdout);
         return;

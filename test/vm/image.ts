@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -58,6 +59,8 @@ async function makeImage(directory: string, progress: Progress): Promise<void> {
   // In a user namespace the hook is another user than ours, who can write neither the cache nor,
   // perhaps, look into our home. The outer folder's name is not to be listed or guessed.
   const outer = await mkdtemp(join(tmpdir(), 'scanbridge-image-'));
+  const removeNow = () => rmSync(outer, { recursive: true, force: true });
+  process.on('exit', removeNow);
   try {
     await chmod(outer, 0o711);
     const scratch = await mkdtemp(join(outer, 'open-'));
@@ -81,6 +84,7 @@ async function makeImage(directory: string, progress: Progress): Promise<void> {
       ...['--sparse=always', join(scratch, 'root.ext4'), join(directory, 'root.ext4')],
     ]);
   } finally {
+    process.off('exit', removeNow);
     await rm(outer, { recursive: true, force: true });
   }
 }

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
+import { BUILD_MILLISECONDS } from './guest.js';
 
 const MAIN = fileURLToPath(new URL('./main.js', import.meta.url));
 
@@ -30,6 +31,11 @@ async function outcome(child: ChildProcess): Promise<Outcome> {
 function vm(...args: string[]): Promise<Outcome> {
   return outcome(spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'] }));
 }
+
+test.before(async (t) => {
+  t.timeout(BUILD_MILLISECONDS);
+  t.is((await vm('build')).status, 0);
+});
 
 test.serial('exec prints what the command prints and ends with its status', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'exec-'));

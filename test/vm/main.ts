@@ -16,6 +16,11 @@ const STATUS_CANNOT_RUN = 126;
 const STATUS_NOT_FOUND = 127;
 const ENOENT = 2;
 
+// Exit handlers end QEMU and whatever is being built, and remove what they have left.
+for (const [signal, number] of Object.entries({ SIGINT: 2, SIGTERM: 15, SIGHUP: 1 })) {
+  process.once(signal, () => process.exit(128 + number));
+}
+
 const progress = (line: string) => process.stderr.write(`vm: ${line}\n`);
 
 /** Writes and waits while the reader is slow. */
@@ -27,14 +32,11 @@ function writer(stream: NodeJS.WriteStream): (chunk: Buffer) => Promise<void> {
   };
 }
 
-/** Runs `work` with a fresh guest, which is gone afterwards, also when a signal ends us. */
+/** Runs `work` with a fresh guest, which is gone afterwards. */
 async function withGuest(
   options: GuestOptions,
   work: (guest: Guest) => Promise<number>,
 ): Promise<number> {
-  for (const [signal, number] of Object.entries({ SIGINT: 2, SIGTERM: 15, SIGHUP: 1 })) {
-    process.once(signal, () => process.exit(128 + number)); // Guest's exit handler ends QEMU
-  }
   await using guest = await Guest.boot({ ...options, progress });
   return await work(guest);
 }

@@ -1,11 +1,12 @@
 import { type ScanoutInfo, SurfaceClient } from '@scanbridge/native-host-linux';
 import test from 'ava';
 import { FrameReader } from './frames.js';
-import { Guest } from './guest.js';
+import { BUILD_MILLISECONDS, Guest } from './guest.js';
 import { Painter } from './painter.js';
 import { findWrongPixel } from './pattern.js';
 
 test('streams survive a reboot of the guest, and scanouts return to the power-on state', async (t) => {
+  t.timeout(BUILD_MILLISECONDS);
   await using guest = await Guest.boot({ heads: 3, frameExport: true });
   const client = await SurfaceClient.connect(guest.framesSocket);
   t.teardown(() => client.close());

@@ -1,7 +1,7 @@
 import { SurfaceClient } from '@scanbridge/native-host-linux';
 import test, { type ExecutionContext } from 'ava';
 import { FrameReader } from './frames.js';
-import { Guest } from './guest.js';
+import { BUILD_MILLISECONDS, Guest } from './guest.js';
 import { type PaintedResource, Painter, type PaintFormat } from './painter.js';
 import { findWrongPixel, readMark } from './pattern.js';
 
@@ -10,7 +10,8 @@ import { findWrongPixel, readMark } from './pattern.js';
 let guest: Guest;
 let painter: Painter;
 
-test.before(async () => {
+test.before(async (t) => {
+  t.timeout(BUILD_MILLISECONDS);
   guest = await Guest.boot({ heads: 2, frameExport: true });
   painter = await Painter.start(guest);
 });

@@ -1,7 +1,7 @@
 import { SurfaceClient } from '@scanbridge/native-host-linux';
 import test from 'ava';
 import { FrameReader } from './frames.js';
-import { Guest } from './guest.js';
+import { BUILD_MILLISECONDS, Guest } from './guest.js';
 import { Painter, type PaintFormat } from './painter.js';
 import { findWrongPixel, readMark } from './pattern.js';
 
@@ -12,7 +12,8 @@ let guest: Guest;
 let painter: Painter;
 let client: SurfaceClient;
 
-test.before(async () => {
+test.before(async (t) => {
+  t.timeout(BUILD_MILLISECONDS);
   guest = await Guest.boot({ heads: 4, frameExport: true, gpu: 'gl' });
   painter = await Painter.start(guest);
   client = await SurfaceClient.connect(guest.framesSocket);
