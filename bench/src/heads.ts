@@ -10,8 +10,8 @@ import { Viewer } from './scanout-viewer.js';
 import { rounded } from './statistics.js';
 
 const SIZE = { width: 640, height: 480 };
-/** Of each head; 16 of them are about what two emulated processors bear. */
-const RATE = 20;
+/** Of each head; the 480 flips a second of 16 heads are what two emulated processors bear. */
+const RATE = 30;
 const COUNTS = [1, 2, 4, MAX_HEADS];
 const WARM_UP_MS = 1000;
 
