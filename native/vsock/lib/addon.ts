@@ -15,6 +15,8 @@ export type Ready = (status: number, events: number) => void;
 export interface NativeHandle {
   /** -EINPROGRESS until it is writable; then error() says how it went. */
   connect(cid: number, port: number): number;
+  /** Opens a character device that can be polled. */
+  openDevice(path: string): number;
   listen(cid: number, port: number, backlog: number): number;
   accept(into: NativeHandle): number;
   /** Tells `ready`, and nobody before it any more, for as long as `events` are watched; 0 ends it. */

@@ -49,6 +49,8 @@ const KNOWN: Record<string, [code: VsockErrorCode, remedy: string]> = {
   EADDRNOTAVAIL: ['NO_SUCH_CID', "listen on any CID, or on this machine's own"],
   ECONNREFUSED: ['REFUSED', 'start what listens there, or check the port'],
   ETIMEDOUT: ['TIMEOUT', 'check that the other machine runs'],
+  EBUSY: ['IN_USE', 'stop the program that has it open'],
+  ENOTTY: ['UNSUPPORTED', 'name a virtio-serial port, as /dev/virtio-ports/NAME'],
   EADDRINUSE: ['IN_USE', 'stop the program that holds the port, or choose another'],
   EACCES: [
     'DENIED',

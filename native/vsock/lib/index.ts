@@ -1,4 +1,4 @@
-// AF_VSOCK stream sockets of Linux as Node streams.
+// The ways between a guest and its host, as Node streams: AF_VSOCK of Linux, and virtio-serial ports.
 export {
   formatAddress,
   localCid,
@@ -9,5 +9,6 @@ export {
   type VsockAddress,
 } from './address.js';
 export { VsockError, type VsockErrorCode } from './errors.js';
+export { openSerial, SerialPort } from './serial.js';
 export { listenVsock, type VsockListenOptions, VsockServer } from './server.js';
 export { connectVsock, type VsockConnectOptions, VsockSocket } from './socket.js';

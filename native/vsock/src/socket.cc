@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 // Needs sys/socket.h before it.
 #include <linux/vm_sockets.h>
@@ -59,6 +60,18 @@ int Socket::Open() {
   return 0;
 }
 
+int Socket::OpenDevice(const char* path) {
+  Close();
+  Socket device(::open(path, O_RDWR | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+  if (!device.open()) return -errno;
+  struct stat status {};
+  if (fstat(device.fd_, &status) < 0) return -errno;
+  // A file would never make anybody wait, and a terminal has signals and line editing.
+  if (!S_ISCHR(status.st_mode) || isatty(device.fd_) != 0) return -ENOTTY;
+  *this = std::move(device);
+  return 0;
+}
+
 int Socket::Connect(Address to) {
   const sockaddr_vm address = ToKernel(to);
   // A connect that a signal interrupted goes on, as if it had been in progress.
@@ -88,14 +101,16 @@ int Socket::Accept(Socket& connection, Address& peer) {
 }
 
 ssize_t Socket::Read(std::span<uint8_t> into) {
-  return Retry([&] { return recv(fd_, into.data(), into.size(), 0); });
+  return Retry([&] { return read(fd_, into.data(), into.size()); });
 }
 
 ssize_t Socket::Write(std::span<const iovec> from) {
   msghdr message{};
   message.msg_iov = const_cast<iovec*>(from.data());
   message.msg_iovlen = from.size();
-  return Retry([&] { return sendmsg(fd_, &message, MSG_NOSIGNAL); });
+  const ssize_t result = Retry([&] { return sendmsg(fd_, &message, MSG_NOSIGNAL); });
+  if (result != -ENOTSOCK) return result;
+  return Retry([&] { return writev(fd_, from.data(), static_cast<int>(from.size())); });
 }
 
 int Socket::ShutdownWrite() {

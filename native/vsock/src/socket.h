@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A non-blocking stream socket of AF_VSOCK. No call waits; results are what the kernel says, as
-// negative errno where it fails.
+// A non-blocking stream socket of AF_VSOCK, or a virtio-serial port, which is read and written the
+// same way. No call waits; results are what the kernel says, as negative errno where it fails.
 #ifndef SCANBRIDGE_VSOCK_SOCKET_H_
 #define SCANBRIDGE_VSOCK_SOCKET_H_
 
@@ -32,6 +32,8 @@ class Socket {
 
   /// Makes the descriptor. 0 or -errno (-EAFNOSUPPORT: the kernel has no AF_VSOCK).
   int Open();
+  /// Opens a character device instead. 0 or -errno (-EBUSY: another process has it).
+  int OpenDevice(const char* path);
   /// Begins to connect: -EINPROGRESS until the socket is writable; Error() then says how it went.
   int Connect(Address to);
   /// Binds and listens.

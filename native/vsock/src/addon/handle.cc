@@ -59,7 +59,8 @@ struct Poll {
 Napi::Function Handle::Define(Napi::Env env) {
   return DefineClass(
       env, "Handle",
-      {InstanceMethod<&Handle::Connect>("connect"), InstanceMethod<&Handle::Listen>("listen"),
+      {InstanceMethod<&Handle::Connect>("connect"),
+       InstanceMethod<&Handle::OpenDevice>("openDevice"), InstanceMethod<&Handle::Listen>("listen"),
        InstanceMethod<&Handle::Accept>("accept"), InstanceMethod<&Handle::Watch>("watch"),
        InstanceMethod<&Handle::Read>("read"), InstanceMethod<&Handle::Write>("write"),
        InstanceMethod<&Handle::ShutdownWrite>("shutdownWrite"),
@@ -110,6 +111,14 @@ Napi::Value Handle::Connect(const Napi::CallbackInfo& info) {
     }
   }
   if (result < 0 && result != -EINPROGRESS) Shut();
+  return Napi::Number::New(info.Env(), result);
+}
+
+// openDevice(path)
+Napi::Value Handle::OpenDevice(const Napi::CallbackInfo& info) {
+  int result = socket_.OpenDevice(info[0].As<Napi::String>().Utf8Value().c_str());
+  if (result == 0) result = StartPoll(info.Env());
+  if (result < 0) Shut();
   return Napi::Number::New(info.Env(), result);
 }
 

@@ -25,6 +25,7 @@ class Handle : public Napi::ObjectWrap<Handle> {
 
   /// All results: 0 or more is success, less is -errno.
   Napi::Value Connect(const Napi::CallbackInfo& info);
+  Napi::Value OpenDevice(const Napi::CallbackInfo& info);
   Napi::Value Listen(const Napi::CallbackInfo& info);
   Napi::Value Accept(const Napi::CallbackInfo& info);
   Napi::Value Watch(const Napi::CallbackInfo& info);

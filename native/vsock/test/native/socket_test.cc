@@ -111,6 +111,19 @@ TEST(Socket, ListensOnAFreePort) {
   EXPECT_EQ(second.Listen(address, 1), -EADDRINUSE);
 }
 
+TEST(Socket, OpensDevicesOnly) {
+  Socket socket;
+  EXPECT_LT(socket.OpenDevice("/proc/self/status"), 0);
+  EXPECT_EQ(socket.OpenDevice("/nonexistent"), -ENOENT);
+  EXPECT_EQ(socket.OpenDevice("/dev/ptmx"), -ENOTTY);
+  EXPECT_FALSE(socket.open());
+  ASSERT_EQ(socket.OpenDevice("/dev/zero"), 0);
+  std::array<uint8_t, 4> room{1, 2, 3, 4};
+  EXPECT_EQ(socket.Read(room), 4);
+  EXPECT_EQ(room, (std::array<uint8_t, 4>{}));
+  EXPECT_EQ(WriteBytes(socket, {1, 2}), 2);
+}
+
 TEST(Socket, AddressesOfAnotherFamilyAreNotRead) {
   auto [a, b] = Pair();
   Address address{5, 6};
