@@ -378,6 +378,18 @@ const agentMessages = [
   ['bridge', { type: 'ping', token: 1 }],
   ['bridge', { type: 'pong', token: 1 }],
   ['bridge', { type: 'error', code: 'NO_SUCH_SESSION', message: 'no session desktop-2' }],
+  [
+    'agent',
+    {
+      type: 'hello',
+      version: 1,
+      name: 'guest',
+      instance: '3f0c9a52-54a1-4c6e-9a54-0a6b1fb7a001',
+      capabilities: [],
+      token: '0123456789abcdef',
+    },
+  ],
+  ['bridge', { type: 'error', code: 'UNAUTHORIZED', message: 'this is not the token' }],
 ];
 const agent = {
   valid: agentMessages.map(([sender, message]) => ({

@@ -10,10 +10,11 @@ import { BridgeConnection } from './connection.js';
 import { OptionError } from './errors.js';
 import { Session } from './session.js';
 import type { Source } from './sources/source.js';
+import type { BridgeAddress } from './transports.js';
 
 export interface AgentOptions {
-  /** Unix socket on which the bridge listens for agents. */
-  bridge: string;
+  /** Where the bridge may be; tried in this order. */
+  bridge: readonly BridgeAddress[];
   /** For people; at most 64 characters. */
   name: string;
   sources: Source[];
@@ -40,7 +41,7 @@ export class Agent {
       lost: (session: Session, reason: Error) => this.#withdraw(session, reason),
     };
     this.#connection = new BridgeConnection(
-      { path: options.bridge, name: options.name, instance: randomUUID() },
+      { addresses: options.bridge, name: options.name, instance: randomUUID() },
       {
         connected: () => {
           for (const session of this.#sessions) this.#announce(session);

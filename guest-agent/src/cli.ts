@@ -33,7 +33,7 @@ await yargs(hideBin(process.argv))
     (y: Argv) =>
       y
         .option('json', json)
-        .option('bridge', { type: 'string', describe: 'look for it, as unix:PATH' }),
+        .option('bridge', { type: 'string', describe: 'look for it, as run --bridge does' }),
     doctor,
   )
   .demandCommand(1, 'Name a command; --help lists them.')

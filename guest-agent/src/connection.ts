@@ -1,5 +1,5 @@
 // The connection to the bridge: hello, heartbeat, and coming back.
-import { connect, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   AGENT_VERSION,
@@ -11,6 +11,7 @@ import {
 } from '@scanbridge/protocol/agent';
 import type { Logger } from 'pino';
 import { Backoff } from './backoff.js';
+import { type BridgeAddress, nameOf, openTransport } from './transports.js';
 
 const FIRST_PAUSE = 100;
 const LONGEST_PAUSE = 5000;
@@ -18,12 +19,12 @@ const LONGEST_PAUSE = 5000;
 const WELCOME_LIMIT = 5000;
 /** Heartbeats that may be missed. */
 const MISSED = 3;
-/** With more waiting in the socket the connection is given up: the bridge does not read [bytes]. */
+/** With more waiting in the stream the connection is given up: the bridge does not read [bytes]. */
 const BUFFER_LIMIT = 1024 * 1024;
 
 export interface BridgeConnectionOptions {
-  /** Unix socket on which the bridge listens for agents. */
-  path: string;
+  /** Where the bridge may be; tried in this order, anew after each connection. */
+  addresses: readonly BridgeAddress[];
   /** For people; at most 64 characters. */
   name: string;
   /** UUID of this process. */
@@ -41,7 +42,7 @@ export interface BridgeEvents {
 
 /** Connects, and connects again with growing pauses, until it is closed. */
 export class BridgeConnection {
-  #socket: Socket | undefined;
+  #stream: Duplex | undefined;
   #welcomed = false;
   readonly #stop = new AbortController();
   readonly #running: Promise<void>;
@@ -60,19 +61,19 @@ export class BridgeConnection {
 
   /** Sends when connected; otherwise the message is dropped, as `connected` starts from nothing. */
   send(message: FromAgent): void {
-    if (!this.#welcomed || this.#socket === undefined) return;
-    if (this.#socket.writableLength > BUFFER_LIMIT) {
-      this.#socket.destroy(new Error('the bridge does not read'));
+    if (!this.#welcomed || this.#stream === undefined) return;
+    if (this.#stream.writableLength > BUFFER_LIMIT) {
+      this.#stream.destroy(new Error('the bridge does not read'));
       return;
     }
-    this.#socket.write(encodeAgent(message));
+    this.#stream.write(encodeAgent(message));
   }
 
   /** Sends what was given to send() and disconnects. */
   async close(): Promise<void> {
     this.#stop.abort();
-    this.#socket?.end();
-    const cut = setTimeout(() => this.#socket?.destroy(), 500);
+    this.#stream?.end();
+    const cut = setTimeout(() => this.#stream?.destroy(), 500);
     await this.#running;
     clearTimeout(cut);
   }
@@ -82,46 +83,61 @@ export class BridgeConnection {
     const backoff = new Backoff(FIRST_PAUSE, LONGEST_PAUSE);
     let told = '';
     while (!signal.aborted) {
-      const reason = await this.#connectOnce();
-      if (this.#welcomed) {
-        this.#welcomed = false;
+      const { welcomed, reasons } = await this.#tryAll();
+      if (welcomed) {
         backoff.reset();
         told = '';
-        this.events.disconnected();
       }
-      this.#socket = undefined;
       if (signal.aborted) break;
+      const reason = reasons.join('; ');
       if (reason !== told) {
-        this.log.warn(
-          { bridge: this.options.path },
-          `no connection to the bridge, will try on: ${reason}`,
-        );
+        this.log.warn(`no connection to the bridge, will try on: ${reason}`);
         told = reason;
       }
       await sleep(backoff.next(), undefined, { signal }).catch(() => {});
     }
   }
 
+  /** One attempt for each address, until one of them is a bridge; resolves when that has ended. */
+  async #tryAll(): Promise<{ welcomed: boolean; reasons: string[] }> {
+    const reasons: string[] = [];
+    for (const address of this.options.addresses) {
+      if (this.#stop.signal.aborted) break;
+      reasons.push(`${nameOf(address)}: ${await this.#tryOne(address)}`);
+      this.#stream = undefined;
+      if (!this.#welcomed) continue;
+      this.#welcomed = false;
+      this.events.disconnected();
+      return { welcomed: true, reasons: reasons.slice(-1) };
+    }
+    return { welcomed: false, reasons };
+  }
+
+  /** Resolves with why there is no connection, or why it ended. */
+  async #tryOne(address: BridgeAddress): Promise<string> {
+    let stream: Duplex;
+    try {
+      stream = await openTransport(address, this.#stop.signal);
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error);
+    }
+    if (this.#stop.signal.aborted) stream.destroy();
+    return await this.#converse(stream, address);
+  }
+
   /** One connection from beginning to end; resolves with why it ended. */
-  #connectOnce(): Promise<string> {
+  #converse(stream: Duplex, address: BridgeAddress): Promise<string> {
     return new Promise((resolve) => {
-      const socket = connect(this.options.path);
-      this.#socket = socket;
+      this.#stream = stream;
       const decoder = new AgentDecoder('bridge');
       let heard = performance.now();
       let heartbeat: NodeJS.Timeout | undefined;
       let reason = 'the bridge closed the connection';
       const limit = setTimeout(() => {
-        socket.destroy(new Error(`no welcome within ${WELCOME_LIMIT} ms`));
+        stream.destroy(new Error(`no welcome within ${WELCOME_LIMIT} ms`));
       }, WELCOME_LIMIT);
 
-      socket.on('connect', () => {
-        const { name, instance } = this.options;
-        socket.write(
-          encodeAgent({ type: 'hello', version: AGENT_VERSION, name, instance, capabilities: [] }),
-        );
-      });
-      socket.on('data', (chunk) => {
+      stream.on('data', (chunk) => {
         heard = performance.now();
         try {
           for (const message of decoder.push(chunk)) {
@@ -129,38 +145,53 @@ export class BridgeConnection {
               reason = `${message.code}: ${message.message}`;
             }
             if (message.type !== 'welcome') {
-              this.#onMessage(message, socket);
+              this.#onMessage(message, stream);
               continue;
             }
             if (this.#welcomed) throw new AgentProtocolError('BAD_STATE', 'a second welcome');
             clearTimeout(limit);
-            heartbeat = this.#startHeartbeat(socket, message.heartbeat, () => heard);
+            heartbeat = this.#startHeartbeat(stream, message.heartbeat, () => heard);
             this.#welcomed = true;
-            this.log.info({ bridge: this.options.path, agent: message.agent }, 'connected');
+            this.log.info({ bridge: nameOf(address), agent: message.agent }, 'connected');
             this.events.connected();
           }
         } catch (error) {
           if (!(error instanceof AgentProtocolError)) throw error;
           // The bridge is told, and the connection starts anew.
           const { code, message } = error;
-          socket.end(encodeAgent({ type: 'error', code, message: message.slice(0, 512) }));
+          stream.end(encodeAgent({ type: 'error', code, message: message.slice(0, 512) }));
           reason = `it broke the protocol: ${message}`;
         }
       });
-      socket.on('error', (error) => {
+      stream.on('error', (error) => {
         reason = error.message;
       });
-      socket.on('close', () => {
+      // A bridge that has ended its side reads no more, whatever waits to be written.
+      stream.on('end', () => stream.destroy());
+      stream.on('close', () => {
         clearTimeout(limit);
         clearInterval(heartbeat);
         resolve(reason);
       });
+      // A token is for those who cannot be told apart by how they come.
+      const token = address.kind === 'tcp' ? address.token : undefined;
+      const { name, instance } = this.options;
+      stream.write(
+        encodeAgent({
+          type: 'hello',
+          version: AGENT_VERSION,
+          name,
+          instance,
+          capabilities: [],
+          ...(token !== undefined && { token }),
+        }),
+      );
     });
   }
 
-  #onMessage(message: ToAgent, socket: Socket): void {
+  #onMessage(message: ToAgent, stream: Duplex): void {
     if (message.type === 'ping') {
-      socket.write(encodeAgent({ type: 'pong', token: message.token }));
+      stream.write(encodeAgent({ type: 'pong', token: message.token }));
     } else if (message.type === 'error' && message.session === undefined) {
       this.log.error({ code: message.code }, `the bridge says: ${message.message}`);
     } else if (message.type !== 'pong') {
@@ -170,11 +201,11 @@ export class BridgeConnection {
     }
   }
 
-  #startHeartbeat(socket: Socket, interval: number, heard: () => number): NodeJS.Timeout {
+  #startHeartbeat(stream: Duplex, interval: number, heard: () => number): NodeJS.Timeout {
     let token = 0;
     return setInterval(() => {
       if (performance.now() - heard() > MISSED * interval) {
-        socket.destroy(new Error(`nothing was heard of the bridge for ${MISSED * interval} ms`));
+        stream.destroy(new Error(`nothing was heard of the bridge for ${MISSED * interval} ms`));
         return;
       }
       token = (token + 1) >>> 0;

@@ -3,6 +3,7 @@ import { accessSync, constants, existsSync } from 'node:fs';
 import { connect } from 'node:net';
 import { isAbsolute, join } from 'node:path';
 import { listGpus, openMutterScreenCast, type ScreenCastError } from '@scanbridge/native-guest';
+import { type BridgeAddress, nameOf, openTransport } from './transports.js';
 
 /** `missing`: nothing works without it. `absent`: something works worse, or not at all, without it. */
 export type Verdict = 'good' | 'absent' | 'missing';
@@ -17,9 +18,9 @@ export interface Finding {
 const CAST_LIMIT = 3000;
 
 /** Looks at everything that `run` would use; changes nothing. */
-export async function examine(bridge?: string): Promise<Finding[]> {
+export async function examine(bridge: readonly BridgeAddress[] = []): Promise<Finding[]> {
   const findings = [await examinePipeWire(), examineBus(), await examineMutter(), examineGpus()];
-  if (bridge !== undefined) findings.push(await examineBridge(bridge));
+  if (bridge.length > 0) findings.push(await examineBridge(bridge));
   return findings;
 }
 
@@ -102,15 +103,20 @@ function examineGpus(): Finding {
   return { what, verdict: 'absent', detail: reasons.join('; ') };
 }
 
-async function examineBridge(path: string): Promise<Finding> {
-  const problem = await tryConnect(path);
-  return problem === undefined
-    ? { what: 'Bridge', verdict: 'good', detail: `listens at ${path}` }
-    : {
-        what: 'Bridge',
-        verdict: 'missing',
-        detail: `${path}: ${problem}. Start it: scanbridge serve --agent-socket ${path}.`,
-      };
+async function examineBridge(addresses: readonly BridgeAddress[]): Promise<Finding> {
+  const what = 'Bridge';
+  const problems: string[] = [];
+  for (const address of addresses) {
+    const name = nameOf(address);
+    try {
+      (await openTransport(address, new AbortController().signal)).destroy();
+      return { what, verdict: 'good', detail: `listens at ${name}` };
+    } catch (error) {
+      problems.push(`${name}: ${inWords(error as NodeJS.ErrnoException)}`);
+    }
+  }
+  const remedy = 'Start it: scanbridge serve --agent-socket PATH, or --vsock BASE for a VM.';
+  return { what, verdict: 'missing', detail: `${problems.join('; ')}. ${remedy}` };
 }
 
 /** What keeps this process from connecting, in words; undefined when nothing does. */
@@ -121,13 +127,16 @@ function tryConnect(path: string): Promise<string | undefined> {
         socket.destroy();
         resolve(undefined);
       })
-      .on('error', (error: NodeJS.ErrnoException) => {
-        const words: Record<string, string> = {
-          ENOENT: 'there is no such socket',
-          ECONNREFUSED: 'nobody listens there',
-          EACCES: 'this user may not connect',
-        };
-        resolve(words[error.code ?? ''] ?? error.message);
-      });
+      .on('error', (error) => resolve(inWords(error)));
   });
+}
+
+/** Why a connection failed. */
+function inWords(error: NodeJS.ErrnoException): string {
+  const words: Record<string, string> = {
+    ENOENT: 'there is no such socket',
+    ECONNREFUSED: 'nobody listens there',
+    EACCES: 'this user may not connect',
+  };
+  return words[error.code ?? ''] ?? error.message;
 }

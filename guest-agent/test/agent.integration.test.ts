@@ -19,7 +19,7 @@ test.serial('a desktop is shown, withdrawn when it goes away, and shown again', 
   let bridge = await FakeBridge.listen(path);
   await session.startMutter();
   const agent = await Agent.start({
-    bridge: path,
+    bridge: [{ kind: 'unix', path }],
     name: 'test',
     socket: join(folder, 'surface'),
     sources: [
@@ -83,7 +83,7 @@ test.serial('input from the bridge reaches the desktop, and nonsense is answered
     remote: session.remote,
   });
   const agent = await Agent.start({
-    bridge: join(folder, 'bridge'),
+    bridge: [{ kind: 'unix', path: join(folder, 'bridge') }],
     name: 'test',
     socket: join(folder, 'surface'),
     sources: [

@@ -1,11 +1,19 @@
 // The connection to the bridge over real sockets.
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { ToAgent } from '@scanbridge/protocol/agent';
+import {
+  AgentDecoder,
+  encodeAgent,
+  type FromAgent,
+  type ToAgent,
+} from '@scanbridge/protocol/agent';
 import test from 'ava';
 import { pino } from 'pino';
 import { BridgeConnection } from '../src/connection.js';
+import type { BridgeAddress } from '../src/transports.js';
 import { FakeBridge } from './fake-bridge.js';
 
 const log = pino({ level: 'silent' });
@@ -19,7 +27,7 @@ async function inFolder(run: (path: string) => Promise<void>): Promise<void> {
   }
 }
 
-function open(path: string) {
+function open(path: string, ...others: BridgeAddress[]) {
   const happened: string[] = [];
   const messages: ToAgent[] = [];
   const waiting: { what: string; resolve: () => void }[] = [];
@@ -31,7 +39,11 @@ function open(path: string) {
     }
   };
   const connection = new BridgeConnection(
-    { path, name: 'test', instance: '8e1c9c36-6fd4-4f5f-9d0b-2f2b8d8f4c11' },
+    {
+      addresses: [...others, { kind: 'unix', path }],
+      name: 'test',
+      instance: '8e1c9c36-6fd4-4f5f-9d0b-2f2b8d8f4c11',
+    },
     {
       connected: () => note('connected'),
       message: (message) => {
@@ -103,3 +115,49 @@ for (const [name, bytes, code] of [
     });
   });
 }
+
+test('addresses are tried in their order, from the first again after each connection', async (t) => {
+  await inFolder(async (path) => {
+    const first = `${path}-1`;
+    const absent: BridgeAddress[] = [
+      { kind: 'vsock', cid: 1, port: 4_000_000_000 },
+      { kind: 'serial', path: '/dev/virtio-ports/nobody.made.this' },
+      { kind: 'unix', path: first },
+    ];
+    const last = await FakeBridge.listen(path);
+    const agent = open(path, ...absent);
+    const hello = await last.next('hello');
+    t.is(hello.token, undefined);
+    const better = await FakeBridge.listen(first);
+    last.drop();
+    t.is((await better.next('hello')).name, 'test');
+    await agent.connection.close();
+    await Promise.all([last.close(), better.close()]);
+  });
+});
+
+test('a token is shown over TCP alone, and a refusal of it is told', async (t) => {
+  const hellos: FromAgent[] = [];
+  const server = createServer((socket) => {
+    const decoder = new AgentDecoder('agent');
+    socket.on('error', () => undefined);
+    socket.on('data', (chunk) => {
+      hellos.push(...decoder.push(chunk));
+      socket.end(encodeAgent({ type: 'error', code: 'UNAUTHORIZED', message: 'not this one' }));
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  await inFolder(async (path) => {
+    const bridge = await FakeBridge.listen(path);
+    const token = '0123456789abcdef';
+    const agent = open(path, { kind: 'tcp', host: '127.0.0.1', port, token });
+    // The bridge that refuses is passed over for the next address.
+    t.is((await bridge.next('hello')).token, undefined);
+    t.like(hellos[0], { type: 'hello', token });
+    await agent.connection.close();
+    await bridge.close();
+  });
+  server.close();
+});

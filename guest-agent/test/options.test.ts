@@ -1,6 +1,7 @@
 import test from 'ava';
 import { Backoff } from '../src/backoff.js';
-import { makeSources, parseBridge, parseRecord, type RunArguments } from '../src/cli/run.js';
+import { makeSources, parseRecord, type RunArguments } from '../src/cli/run.js';
+import { parseBridge } from '../src/transports.js';
 
 const args = (given: Record<string, unknown>): RunArguments =>
   ({ maxFps: 60, cursor: 'metadata', record: 'primary', ...given }) as RunArguments;
@@ -17,7 +18,9 @@ test('options without sense are refused in words', (t) => {
   t.throws(() => makeSources(args({})), { message: /--mutter, --portal or --node/ });
   t.throws(() => makeSources(args({ mutter: '', maxFps: Number.NaN })), { message: /max-fps/ });
   t.throws(() => makeSources(args({ node: Number.NaN })), { message: /no node id/ });
-  t.throws(() => parseBridge('/tmp/x'), { message: /unix:PATH/ });
+  for (const text of ['/tmp/x', 'vsock:2', 'vsock:x:1', 'tcp:host', 'tcp:host:0', 'udp:a:1', '']) {
+    t.throws(() => parseBridge(text), { message: /unix:PATH/ }, text);
+  }
   t.throws(() => parseRecord('virtual:0x0'), { message: /virtual:1280x720/ });
   t.deepEqual(parseRecord('virtual:1920x1080'), { virtual: { width: 1920, height: 1080 } });
   t.deepEqual(parseRecord('monitor:Meta-0'), { monitor: 'Meta-0' });
@@ -30,4 +33,20 @@ test('pauses grow to their limit and start again after success', (t) => {
   for (const middle of [100, 200, 400, 400]) t.true(within(backoff.next(), middle));
   backoff.reset();
   t.true(within(backoff.next(), 100));
+});
+
+test('a bridge is at one address, or at the first that answers', (t) => {
+  t.deepEqual(parseBridge('unix:/run/a:b'), [{ kind: 'unix', path: '/run/a:b' }]);
+  t.deepEqual(parseBridge('vsock:2:8471'), [{ kind: 'vsock', cid: 2, port: 8471 }]);
+  t.deepEqual(parseBridge('tcp:[::1]:8471', 'secret'), [
+    { kind: 'tcp', host: '::1', port: 8471, token: 'secret' },
+  ]);
+  t.deepEqual(
+    parseBridge('auto').map(({ kind }) => kind),
+    ['vsock', 'serial'],
+  );
+  t.deepEqual(
+    parseBridge('auto', 'secret').map(({ kind }) => kind),
+    ['vsock', 'serial', 'tcp'],
+  );
 });

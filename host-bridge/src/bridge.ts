@@ -3,7 +3,8 @@ import { fileURLToPath } from 'node:url';
 import { CloseCode } from '@scanbridge/protocol/viewer';
 import { type Logger, pino } from 'pino';
 import { Agents } from './agents/agents.js';
-import { AgentListener } from './agents/listener.js';
+import { AgentGate } from './agents/gate.js';
+import type { TransportSpec } from './agents/transports/transport.js';
 import { Auth, type TokenSpec } from './auth.js';
 import { type BitrateBounds, DEFAULT_BOUNDS } from './bitrate.js';
 import { EngineProbe } from './engine-probe.js';
@@ -39,8 +40,8 @@ export interface BridgeOptions {
   readonly allowOrigins?: readonly string[];
   readonly testPatterns?: readonly TestPatternOptions[];
   readonly scanouts?: readonly ScanoutOptions[];
-  /** Unix socket for agents of this machine. */
-  readonly agentSocket?: string;
+  /** Where agents may come in; nowhere where absent. */
+  readonly agents?: readonly TransportSpec[];
   /** Engine, `auto` where absent. */
   readonly engine?: string;
   readonly bitrate?: BitrateBounds;
@@ -133,9 +134,7 @@ export async function startBridge(options: BridgeOptions = {}): Promise<Bridge> 
     engines: () => probe.engines(),
   };
 
-  const agentListener = options.agentSocket
-    ? await AgentListener.listen(options.agentSocket, agents, log)
-    : undefined;
+  const gate = await AgentGate.open(options.agents ?? [], agents, log);
   let http: HttpServer;
   try {
     const { port = 0, tls } = options;
@@ -146,7 +145,7 @@ export async function startBridge(options: BridgeOptions = {}): Promise<Bridge> 
       log,
     );
   } catch (error) {
-    await agentListener?.close();
+    await gate.close();
     throw error;
   }
 
@@ -165,7 +164,7 @@ export async function startBridge(options: BridgeOptions = {}): Promise<Bridge> 
     await streams.close();
     await Promise.all([
       sessions.close(CloseCode.SHUTDOWN, 'SHUTDOWN', 'the bridge is shutting down'),
-      agentListener?.close(),
+      gate.close(),
       http.close(),
       probe.close(),
     ]);

@@ -154,12 +154,12 @@ test('noise ends connections, never the bridge', async (t) => {
 test('the socket is for this user alone, replaces a stale one, and goes with the bridge', async (t) => {
   const folder = await folderFor(t);
   const path = join(folder, 'agents.sock');
-  const first = await startBridge({ agentSocket: path });
+  const first = await startBridge({ agents: [{ kind: 'unix', path }] });
   t.teardown(() => first.close());
   t.is((await lstat(path)).mode & 0o777, 0o600);
-  await t.throwsAsync(startBridge({ agentSocket: path }), { code: 'LISTEN_FAILED' });
+  await t.throwsAsync(startBridge({ agents: [{ kind: 'unix', path }] }), { code: 'LISTEN_FAILED' });
   await first.close();
   await t.throwsAsync(lstat(path), { code: 'ENOENT' });
   await writeFile(path, 'a file of somebody');
-  await t.throwsAsync(startBridge({ agentSocket: path }), { code: 'LISTEN_FAILED' });
+  await t.throwsAsync(startBridge({ agents: [{ kind: 'unix', path }] }), { code: 'LISTEN_FAILED' });
 });

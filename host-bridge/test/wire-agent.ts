@@ -72,5 +72,8 @@ export class Agent {
 /** A bridge that listens for agents. */
 export async function agentBridge(t: ExecutionContext): Promise<{ bridge: Bridge; path: string }> {
   const path = join(await folderFor(t), 'agents.sock');
-  return { bridge: await bridgeFor(t, { testPatterns: [], agentSocket: path }), path };
+  return {
+    bridge: await bridgeFor(t, { testPatterns: [], agents: [{ kind: 'unix', path }] }),
+    path,
+  };
 }

@@ -11,12 +11,17 @@ export const AGENT_VERSION = 1;
 export const MAX_AGENT_MESSAGE = 65_536;
 /** Sessions of one agent. */
 export const MAX_AGENT_SESSIONS = 64;
+/** Port of the bridge, over vsock and TCP, where nobody says another. */
+export const AGENT_PORT = 8471;
+/** Name of the virtio-serial port, so /dev/virtio-ports/ and this in a Linux guest. */
+export const AGENT_SERIAL_PORT = 'dev.scanbridge.agent';
 
 export const AgentErrorCode = z.enum([
   'BAD_LENGTH',
   'BAD_MESSAGE',
   'BAD_VERSION',
   'BAD_STATE',
+  'UNAUTHORIZED',
   'NO_SUCH_SESSION',
   'SESSION_EXISTS',
   'TOO_MANY_SESSIONS',
@@ -71,6 +76,7 @@ export const FromAgent = z.discriminatedUnion('type', [
     name: z.string().min(1).max(64).describe('who this is, for people'),
     instance: z.uuid().describe('made anew when the agent process starts'),
     capabilities: z.array(z.string().max(32)).max(64),
+    token: z.string().min(16).max(256).optional().describe('over TCP; absent on other transports'),
   }),
   z.strictObject({
     type: z.literal('session-open'),

@@ -1,6 +1,6 @@
 // scanbridge-agent doctor
 import { examine, type Verdict } from '../doctor.js';
-import { parseBridge } from './run.js';
+import { parseBridge } from '../transports.js';
 
 const MARKS: Record<Verdict, string> = { good: 'ok     ', absent: 'absent ', missing: 'MISSING' };
 

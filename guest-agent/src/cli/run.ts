@@ -9,6 +9,7 @@ import { MutterSource } from '../sources/mutter.js';
 import { NodeSource } from '../sources/node.js';
 import { PortalSource } from '../sources/portal.js';
 import type { Source } from '../sources/source.js';
+import { parseBridge } from '../transports.js';
 
 /** Options of the command. */
 export function runOptions(yargs: Argv) {
@@ -16,7 +17,12 @@ export function runOptions(yargs: Argv) {
     .option('bridge', {
       type: 'string',
       demandOption: true,
-      describe: 'where the bridge listens for agents, as unix:PATH',
+      describe:
+        'the bridge: unix:PATH, vsock:CID:PORT, serial:PATH, tcp:HOST:PORT; auto in a VM: vsock, then virtio-serial, then, with a token, TCP',
+    })
+    .option('bridge-token', {
+      type: 'string',
+      describe: "what the bridge's --agent-token is; also from $SCANBRIDGE_AGENT_TOKEN",
     })
     .option('mutter', {
       type: 'string',
@@ -55,13 +61,6 @@ export function runOptions(yargs: Argv) {
 }
 
 export type RunArguments = Awaited<ReturnType<typeof runOptions>['argv']>;
-
-/** @throws {OptionError} */
-export function parseBridge(bridge: string): string {
-  const path = /^unix:(.+)$/.exec(bridge)?.[1];
-  if (path === undefined) throw new OptionError(`--bridge ${bridge}: write it as unix:PATH.`);
-  return path;
-}
 
 /** @throws {OptionError} */
 export function parseRecord(record: string): MutterRecord {
@@ -121,7 +120,7 @@ export async function run(args: RunArguments): Promise<void> {
     }
   });
   const agent = await Agent.start({
-    bridge: parseBridge(args.bridge),
+    bridge: parseBridge(args.bridge, args.bridgeToken ?? process.env.SCANBRIDGE_AGENT_TOKEN),
     name: args.name.slice(0, 64),
     sources,
     log,

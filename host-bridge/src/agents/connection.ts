@@ -1,5 +1,6 @@
 // One agent's connection: framing, hello, heartbeat, errors. What sessions mean is agents.ts's.
-import type { Socket } from 'node:net';
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { Duplex } from 'node:stream';
 import {
   AGENT_VERSION,
   AgentDecoder,
@@ -17,9 +18,9 @@ const HELLO_LIMIT_MS = 5000;
 /** Each side sends a ping this often; three missed end the connection [ms]. */
 export const AGENT_HEARTBEAT_MS = 2000;
 const MISSED = 3;
-/** With more waiting in the socket, input is dropped: an agent that does not read gets stale events otherwise [bytes]. */
+/** With more waiting in the stream, input is dropped: an agent that does not read gets stale events otherwise [bytes]. */
 const INPUT_BUFFER_LIMIT = 64 * 1024;
-/** With more waiting in the socket, the connection ends [bytes]. */
+/** With more waiting in the stream, the connection ends [bytes]. */
 const BUFFER_LIMIT = 1024 * 1024;
 
 export type Hello = Extract<FromAgent, { type: 'hello' }>;
@@ -35,7 +36,19 @@ export interface AgentConnectionEvents {
   gone(connection: AgentConnection, reason: string): void;
 }
 
-/** Owns one socket. */
+/** What is known of whoever comes by a transport. */
+export interface AgentWay {
+  /** For logs. */
+  readonly name: string;
+  /** Whether the agent runs on this machine, so that it can name sockets of it. */
+  readonly local: boolean;
+  /** What its hello has to show; absent: nothing. */
+  readonly token?: string;
+}
+
+const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
+
+/** Owns one stream. */
 export class AgentConnection {
   readonly #decoder = new AgentDecoder('agent');
   readonly #log: Logger;
@@ -47,14 +60,11 @@ export class AgentConnection {
   readonly #helloTimer: NodeJS.Timeout;
   #heartbeat: NodeJS.Timeout | undefined;
 
-  /**
-   * @param id for logs
-   * @param local whether the agent runs on this machine, so that it can name sockets of it
-   */
+  /** @param id for logs */
   constructor(
-    private readonly socket: Socket,
+    private readonly stream: Duplex,
     readonly id: string,
-    readonly local: boolean,
+    private readonly way: AgentWay,
     private readonly events: AgentConnectionEvents,
     log: Logger,
   ) {
@@ -63,10 +73,15 @@ export class AgentConnection {
       () => this.fail('TIMEOUT', `no hello within ${HELLO_LIMIT_MS / 1000} s`),
       HELLO_LIMIT_MS,
     );
-    socket
+    stream
       .on('data', (chunk) => this.#onData(chunk))
       .on('error', (error) => this.#end(reasonOf(error)))
       .on('close', () => this.#end('it closed the connection'));
+  }
+
+  /** Whether the agent runs on this machine, so that it can name sockets of it. */
+  get local(): boolean {
+    return this.way.local;
   }
 
   /** The agent's hello; undefined before it came. */
@@ -76,10 +91,10 @@ export class AgentConnection {
 
   send(message: ToAgent): void {
     if (this.#gone) return;
-    const waiting = this.socket.writableLength;
+    const waiting = this.stream.writableLength;
     if (message.type === 'session-input' && waiting > INPUT_BUFFER_LIMIT) return;
     if (waiting > BUFFER_LIMIT) this.#end('it does not read');
-    else this.socket.write(encodeAgent(message));
+    else this.stream.write(encodeAgent(message));
   }
 
   /** Says that a request about one session failed; the connection goes on. */
@@ -133,6 +148,12 @@ export class AgentConnection {
 
   #onHello(hello: Hello): void {
     clearTimeout(this.#helloTimer);
+    const { token } = this.way;
+    // Digests are of one length, and compared in constant time.
+    if (token !== undefined && !timingSafeEqual(digest(token), digest(hello.token ?? ''))) {
+      const what = hello.token === undefined ? 'no token was shown' : 'this is not the token';
+      throw new AgentProtocolError('UNAUTHORIZED', `${what}; give the agent that of the bridge`);
+    }
     this.events.hello(this, hello);
     this.#hello = hello;
     this.send({
@@ -142,7 +163,7 @@ export class AgentConnection {
       heartbeat: AGENT_HEARTBEAT_MS,
     });
     this.#heartbeat = setInterval(() => this.#beat(), AGENT_HEARTBEAT_MS);
-    this.#log.info({ name: hello.name }, 'agent is there');
+    this.#log.info({ name: hello.name, transport: this.way.name }, 'agent is there');
   }
 
   #beat(): void {
@@ -160,9 +181,9 @@ export class AgentConnection {
     this.#gone = true;
     clearTimeout(this.#helloTimer);
     clearInterval(this.#heartbeat);
-    this.socket.end();
-    const cut = setTimeout(() => this.socket.destroy(), 500);
-    this.socket.once('close', () => clearTimeout(cut));
+    this.stream.end();
+    const cut = setTimeout(() => this.stream.destroy(), 500);
+    this.stream.once('close', () => clearTimeout(cut));
     this.events.gone(this, reason);
   }
 }

@@ -1,5 +1,6 @@
 // Reads option values of the command line that have a form of their own.
-
+import { AGENT_PORT } from '@scanbridge/protocol/agent';
+import type { TransportSpec } from '../agents/transports/transport.js';
 import type { TestPatternOptions } from '../bridge.js';
 import { OptionError } from '../errors.js';
 import type { ScanoutOptions } from '../sources/scanouts.js';
@@ -44,4 +45,32 @@ export function parseScanoutSocket(text: string): ScanoutOptions {
     else throw new OptionError(`--scanout has no "${part}"`, 'use name=, enable= and size=');
   }
   return options;
+}
+
+/** `BASE[,port=N]` of virtio-vsock-unix, or `kernel[,port=N]`. @throws {OptionError} */
+export function parseVsock(text: string): TransportSpec {
+  const [base = '', ...parts] = text.split(',');
+  let port = AGENT_PORT;
+  for (const part of parts) {
+    const digits = /^port=(\d{1,10})$/.exec(part)?.[1];
+    port = digits === undefined ? Number.NaN : Number(digits);
+  }
+  if (base === '' || !(port >= 1 && port < 0xffffffff)) {
+    throw new OptionError(
+      `--vsock ${text} is not understood`,
+      `write it as --vsock BASE, BASE,port=${AGENT_PORT}, or kernel,port=${AGENT_PORT}`,
+    );
+  }
+  return base === 'kernel' ? { kind: 'vsock', port } : { kind: 'vsock-unix', base, port };
+}
+
+/** `HOST:PORT`, `[IPV6]:PORT`, or a host alone. @throws {OptionError} */
+export function parseHostPort(text: string): { host: string; port: number } {
+  const match = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d{1,5}))?$/.exec(text);
+  const host = match?.[1] ?? match?.[2];
+  const port = Number(match?.[3] ?? AGENT_PORT);
+  if (host === undefined || port > 65_535) {
+    throw new OptionError(`"${text}" is no address`, `write it as 192.0.2.1:${AGENT_PORT}`);
+  }
+  return { host, port };
 }

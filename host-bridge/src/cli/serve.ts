@@ -1,12 +1,13 @@
 // scanbridge serve
 import { readFile } from 'node:fs/promises';
 import type { Argv } from 'yargs';
+import type { TransportSpec } from '../agents/transports/transport.js';
 import { parseToken } from '../auth.js';
 import { DEFAULT_BOUNDS } from '../bitrate.js';
 import { type BridgeOptions, startBridge } from '../bridge.js';
 import { OptionError, reasonOf } from '../errors.js';
 import { createLog } from '../log.js';
-import { parseScanoutSocket, parseTestPattern } from './arguments.js';
+import { parseHostPort, parseScanoutSocket, parseTestPattern, parseVsock } from './arguments.js';
 
 /** Port of a bridge that nobody told another one. */
 export const DEFAULT_PORT = 8470;
@@ -53,6 +54,27 @@ export function serveOptions(yargs: Argv) {
         "sessions of a VM: SOCKET[,name=NAME][,enable=1-2][,size=WxH] of QEMU's frame-export",
     })
     .option('agent-socket', { type: 'string', describe: 'Unix socket for agents of this machine' })
+    .option('vsock', {
+      type: 'string',
+      array: true,
+      default: [] as string[],
+      describe:
+        "for agents of VMs: BASE[,port=N], the path of QEMU's virtio-vsock-unix; or kernel[,port=N]",
+    })
+    .option('agent-serial', {
+      type: 'string',
+      array: true,
+      default: [] as string[],
+      describe: "for an agent of a VM: QEMU's socket of a virtio-serial port",
+    })
+    .option('agent-tcp', {
+      type: 'string',
+      describe: 'for agents that have nothing better: HOST:PORT, in the clear, with --agent-token',
+    })
+    .option('agent-token', {
+      type: 'string',
+      describe: 'what agents show over TCP; also from $SCANBRIDGE_AGENT_TOKEN',
+    })
     .option('engine', {
       choices: ['auto', 'x264', 'openh264'] as const,
       default: 'auto' as const,
@@ -79,6 +101,7 @@ export function serveOptions(yargs: Argv) {
     })
     .example('$0 serve --test-pattern 1280x720@60', 'a picture to see that all works')
     .example('$0 serve --scanout vm.sock,enable=1-2', 'two more displays of a VM')
+    .example('$0 serve --vsock vm0', 'agents of a VM with virtio-vsock-unix,path=vm0')
     .example('$0 serve --host 0.0.0.0 --token $(openssl rand -hex 16)', 'for other machines');
 }
 
@@ -90,9 +113,26 @@ async function readPem(path: string): Promise<Buffer> {
   });
 }
 
+/** In the order in which agents should prefer them. @throws {OptionError} */
+function agentTransports(args: ServeArguments): TransportSpec[] {
+  const { agentSocket, agentTcp } = args;
+  const specs: TransportSpec[] = args.vsock.map(parseVsock);
+  for (const path of args.agentSerial) specs.push({ kind: 'serial', path });
+  if (agentSocket !== undefined) specs.unshift({ kind: 'unix', path: agentSocket });
+  if (agentTcp === undefined) return specs;
+  const token = args.agentToken ?? process.env.SCANBRIDGE_AGENT_TOKEN;
+  if (token === undefined) {
+    throw new OptionError(
+      '--agent-tcp lets in whoever reaches it, so agents need a token',
+      'add --agent-token SECRET (make one with: openssl rand -hex 16)',
+    );
+  }
+  return [...specs, { kind: 'tcp', ...parseHostPort(agentTcp), token }];
+}
+
 async function bridgeOptions(args: ServeArguments): Promise<BridgeOptions> {
   const tokens = [...args.token, ...(process.env.SCANBRIDGE_TOKEN?.split(/\s+/) ?? [])];
-  const { tlsCert, tlsKey, agentSocket } = args;
+  const { tlsCert, tlsKey } = args;
   return {
     host: args.host,
     port: args.port,
@@ -101,7 +141,7 @@ async function bridgeOptions(args: ServeArguments): Promise<BridgeOptions> {
     ...(tlsCert && tlsKey && { tls: { cert: await readPem(tlsCert), key: await readPem(tlsKey) } }),
     testPatterns: args.testPattern.map(parseTestPattern),
     scanouts: args.scanout.map(parseScanoutSocket),
-    ...(agentSocket !== undefined && { agentSocket }),
+    agents: agentTransports(args),
     engine: args.engine,
     bitrate: {
       min: Math.min(args.minBitrate, args.bitrate),
