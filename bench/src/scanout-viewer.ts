@@ -19,11 +19,10 @@ export class Viewer implements AsyncDisposable {
 
   /** Settles when it has its first frame. */
   static async start(socket: string, scanout: number): Promise<Viewer> {
-    const viewer = new Viewer(
-      spawn(process.execPath, [fileURLToPath(import.meta.url), socket, String(scanout)], {
-        stdio: ['ignore', 'pipe', 'inherit'],
-      }),
-    );
+    const program = [fileURLToPath(import.meta.url), socket, String(scanout)];
+    // A frozen process would outlive us, however we end: the kernel kills it then.
+    const args = ['--pdeathsig', 'KILL', process.execPath, ...program];
+    const viewer = new Viewer(spawn('setpriv', args, { stdio: ['ignore', 'pipe', 'inherit'] }));
     const timeout = new AbortController();
     const outcome = await Promise.race([
       once(viewer.#child.stdout as NodeJS.ReadableStream, 'data').then(() => 'ready'),
