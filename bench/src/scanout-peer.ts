@@ -18,6 +18,7 @@ export class PeerProgram {
     this.#child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'] });
     this.#ended = once(this.#child, 'close');
     this.#ended.catch(() => undefined); // stop() tells
+    this.#child.stdin?.on('error', () => undefined); // of one that is gone: its status tells
     this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       this.#words = (this.#words + text).slice(-4000);
     });
