@@ -63,6 +63,8 @@ export interface Bridge {
   /** Where the page is, ends with a slash. */
   readonly url: string;
   readonly sessions: SessionRegistry;
+  /** Where agents may come in, as `unix:PATH` or `tcp:HOST:PORT`. */
+  readonly agents: readonly string[];
   /** Ends everything: viewers are told, workers' processes are gone and sockets removed when it resolves. */
   close(): Promise<void>;
 }
@@ -172,6 +174,7 @@ export async function startBridge(options: BridgeOptions = {}): Promise<Bridge> 
   return {
     url: http.url,
     sessions,
+    agents: gate.names,
     close: () => {
       closing ??= close();
       return closing;

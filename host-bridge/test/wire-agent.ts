@@ -1,5 +1,5 @@
 // An agent that is all wire: says what a test wants it to say.
-import { connect, type Socket } from 'node:net';
+import { connect, Socket } from 'node:net';
 import { join } from 'node:path';
 import {
   AgentDecoder,
@@ -36,8 +36,9 @@ export class Agent {
   readonly messages: ToAgent[] = [];
   closed = false;
 
-  constructor(t: ExecutionContext, path: string) {
-    this.socket = connect(path);
+  /** @param to where the bridge listens, or a stream that leads to it */
+  constructor(t: ExecutionContext, to: string | { port: number } | Socket) {
+    this.socket = to instanceof Socket ? to : connect(to as string);
     const decoder = new AgentDecoder('bridge');
     this.socket
       .on('data', (chunk) => {

@@ -43,6 +43,11 @@ export class AgentGate {
     return gate;
   }
 
+  /** Where agents may come in, as `vsock-unix:PATH` or `tcp:HOST:PORT`. */
+  get names(): string[] {
+    return this.#transports.map(({ name }) => name);
+  }
+
   /** Ends all connections, and leaves no socket behind. */
   async close(): Promise<void> {
     const cut = setTimeout(() => {
