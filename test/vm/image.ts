@@ -66,7 +66,15 @@ async function makeImage(directory: string, progress: Progress): Promise<void> {
     const scratch = await mkdtemp(join(outer, 'open-'));
     await chmod(scratch, 0o777);
     progress(`image: installing Debian ${GUEST_SUITE} with ${PACKAGES.length} packages and theirs`);
-    await hostCommand('cannot make the guest image', 'mmdebstrap', [
+    // As root, mmdebstrap mounts /proc, /sys and /dev into the tree where all can see it, and leaves them there when it is
+    // interrupted. In a mount namespace of its own they end with it.
+    const root = process.getuid?.() === 0;
+    const own = root
+      ? ['unshare', '--mount', '--propagation', 'private', 'mmdebstrap']
+      : ['mmdebstrap'];
+    const [command = '', ...before] = own;
+    await hostCommand('cannot make the guest image', command, [
+      ...before,
       ...['--mode=auto', '--variant=essential', '--format=null', '--architectures=amd64'],
       `--include=${PACKAGES.join(',')}`,
       `--keyring=${DEBIAN_KEYRING}`,
