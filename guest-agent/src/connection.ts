@@ -11,7 +11,7 @@ import {
 } from '@scanbridge/protocol/agent';
 import type { Logger } from 'pino';
 import { Backoff } from './backoff.js';
-import { type BridgeAddress, nameOf, openTransport } from './transports.js';
+import { type BridgeAddress, nameOf, openTransport, reasonOf } from './transports.js';
 
 const FIRST_PAUSE = 100;
 const LONGEST_PAUSE = 5000;
@@ -119,7 +119,7 @@ export class BridgeConnection {
     try {
       stream = await openTransport(address, this.#stop.signal);
     } catch (error) {
-      return error instanceof Error ? error.message : String(error);
+      return reasonOf(error);
     }
     if (this.#stop.signal.aborted) stream.destroy();
     return await this.#converse(stream, address);

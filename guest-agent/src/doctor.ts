@@ -3,7 +3,7 @@ import { accessSync, constants, existsSync } from 'node:fs';
 import { connect } from 'node:net';
 import { isAbsolute, join } from 'node:path';
 import { listGpus, openMutterScreenCast, type ScreenCastError } from '@scanbridge/native-guest';
-import { type BridgeAddress, nameOf, openTransport } from './transports.js';
+import { type BridgeAddress, nameOf, openTransport, reasonOf } from './transports.js';
 
 /** `missing`: nothing works without it. `absent`: something works worse, or not at all, without it. */
 export type Verdict = 'good' | 'absent' | 'missing';
@@ -112,7 +112,7 @@ async function examineBridge(addresses: readonly BridgeAddress[]): Promise<Findi
       (await openTransport(address, new AbortController().signal)).destroy();
       return { what, verdict: 'good', detail: `listens at ${name}` };
     } catch (error) {
-      problems.push(`${name}: ${inWords(error as NodeJS.ErrnoException)}`);
+      problems.push(`${name}: ${reasonOf(error)}`);
     }
   }
   const remedy = 'Start it: scanbridge serve --agent-socket PATH, or --vsock BASE for a VM.';
@@ -127,16 +127,6 @@ function tryConnect(path: string): Promise<string | undefined> {
         socket.destroy();
         resolve(undefined);
       })
-      .on('error', (error) => resolve(inWords(error)));
+      .on('error', (error) => resolve(reasonOf(error)));
   });
-}
-
-/** Why a connection failed. */
-function inWords(error: NodeJS.ErrnoException): string {
-  const words: Record<string, string> = {
-    ENOENT: 'there is no such socket',
-    ECONNREFUSED: 'nobody listens there',
-    EACCES: 'this user may not connect',
-  };
-  return words[error.code ?? ''] ?? error.message;
 }

@@ -1,7 +1,7 @@
 // The ways by which the agent reaches its bridge.
 import { connect } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { connectVsock, openSerial, VSOCK_CID_HOST } from '@scanbridge/native-vsock';
+import { connectVsock, openSerial, VSOCK_CID_HOST, VsockError } from '@scanbridge/native-vsock';
 import { AGENT_PORT, AGENT_SERIAL_PORT } from '@scanbridge/protocol/agent';
 import { OptionError } from './errors.js';
 
@@ -87,6 +87,18 @@ export async function openTransport(address: BridgeAddress, signal: AbortSignal)
     case 'tcp':
       return await connected({ host: address.host, port: address.port }, signal);
   }
+}
+
+/** Why an address cannot be reached, and what to do where that is known. */
+export function reasonOf(error: unknown): string {
+  if (error instanceof VsockError) return `${error.message}; ${error.remedy}`;
+  const { code = '', message } = error as NodeJS.ErrnoException;
+  const words: Record<string, string> = {
+    ENOENT: 'there is no such socket',
+    ECONNREFUSED: 'nobody listens there',
+    EACCES: 'this user may not connect',
+  };
+  return words[code] ?? message;
 }
 
 function connected(
