@@ -145,6 +145,8 @@ await exitOnFailure(async () => {
     return;
   }
   const scratch = mkdtempSync(join(tmpdir(), 'scanbridge-start-'));
+  // Also when a second signal ends this process before the rest is done.
+  process.on('exit', () => rmSync(scratch, { recursive: true, force: true }));
   /** @type {Part[]} */
   const parts = [];
   const asked = new Promise((resolve) => {
@@ -159,7 +161,6 @@ await exitOnFailure(async () => {
   } finally {
     // The desktop before the bridge, so that viewers see their session end.
     for (const part of parts.reverse()) await part.end();
-    rmSync(scratch, { recursive: true, force: true });
     // What set-up still installs or compiles for the virtual machine is not waited for.
     setImmediate(() => process.exit());
   }
