@@ -80,7 +80,7 @@ function cHeader(schema, source) {
   const fieldLine = (f) =>
     `  ${cType(f)} ${f.name}${f.count ? `[${f.count}]` : ''};${f.doc ? ` /* ${f.doc} */` : ''}`;
   out.push(
-    '/* SPDX-License-Identifier: Apache-2.0 */',
+    '/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-or-later */',
     `/* ${schema.title}`,
     ' *',
     ` * Generated from ${source} by generate.mjs: do not edit.`,

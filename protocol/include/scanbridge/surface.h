@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-or-later */
 /* Surface protocol: a producer of pixels (QEMU, the guest agent on bare metal) serves surfaces to engine workers.
  *
  * Generated from schema/surface.json by generate.mjs: do not edit.

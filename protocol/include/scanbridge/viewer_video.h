@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0 OR GPL-2.0-or-later */
 /* Viewer protocol: the fixed header in front of every access unit in a binary WebSocket message.
  *
  * Generated from schema/viewer-video.json by generate.mjs: do not edit.
