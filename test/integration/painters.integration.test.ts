@@ -23,7 +23,7 @@ async function grab(
     await run(
       'gst-launch-1.0',
       ['-q', ...source, '!', 'video/x-raw,format=BGRx', '!', 'filesink', `location=${file}`],
-      { env: { ...process.env, ...env }, timeout: 20_000 },
+      { env: { ...process.env, ...env }, timeout: 60_000 },
     );
     const all = readFileSync(file);
     return Array.from({ length: count }, (_, i) => all.subarray(i * bytes, (i + 1) * bytes));
