@@ -1,5 +1,6 @@
 // From the guest's flush to a client that has the picture: the frame exporter beside QEMU's own ways out, its D-Bus
-// display with shared memory and VNC. One VM has all three; they take turns, and one client is connected at a time.
+// display with shared memory and VNC. Each has a VM of the same kind to itself, so that no display pays for another
+// one's updates; they take turns, and the VMs whose turn it is not stand still.
 //
 // flush_to_frame_us_p50, _p99: from RESOURCE_FLUSH at QEMU (scanout-flushes.ts) to the message that tells a client of
 // that picture, by the clock of its receiving thread; for VNC, to the end of the update that has it.
@@ -173,11 +174,99 @@ async function qemuVnc({ directory }: Turn): Promise<Client> {
   };
 }
 
-const CLIENTS: Readonly<Record<string, (turn: Turn) => Promise<Client>>> = {
-  'frame-export': frameExport,
-  'qemu-dbus': qemuDbus,
-  'qemu-vnc': qemuVnc,
+/** A way out of the VM. */
+interface WayOut {
+  /** Arguments of QEMU that switch it on; sockets lie in `directory`. */
+  readonly qemuArgs: (directory: string) => string[];
+  readonly connect: (turn: Turn) => Promise<Client>;
+}
+
+const WAYS_OUT: Readonly<Record<string, WayOut>> = {
+  'frame-export': { qemuArgs: () => [], connect: frameExport },
+  'qemu-dbus': { qemuArgs: () => ['-display', 'dbus,p2p=yes'], connect: qemuDbus },
+  'qemu-vnc': {
+    qemuArgs: (directory) => ['-vnc', `unix:${join(directory, 'vnc')}`],
+    connect: qemuVnc,
+  },
 };
+
+/** A VM that flips, with one way out. */
+class Flipper {
+  readonly rounds: Round[] = [];
+  readonly #turn: Turn;
+  readonly #wayOut: WayOut;
+  readonly #painter: Painter;
+  readonly #trace: FlushTrace;
+  readonly #shown: ShownHead;
+  /** Of the last flip. */
+  #sequence = 1;
+
+  private constructor(
+    readonly name: string,
+    parts: { turn: Turn; wayOut: WayOut; painter: Painter; trace: FlushTrace; shown: ShownHead },
+  ) {
+    this.#turn = parts.turn;
+    this.#wayOut = parts.wayOut;
+    this.#painter = parts.painter;
+    this.#trace = parts.trace;
+    this.#shown = parts.shown;
+  }
+
+  static async boot(
+    name: string,
+    directory: string,
+    clocks: Clocks,
+    progress: (text: string) => void,
+  ): Promise<Flipper> {
+    const wayOut = WAYS_OUT[name] as WayOut;
+    const log = join(directory, `trace-${name}`);
+    const guest = await Guest.boot({
+      frameExport: name === 'frame-export',
+      qemuArgs: [...FlushTrace.qemuArgs(log), ...wayOut.qemuArgs(directory)],
+      progress,
+    });
+    try {
+      const painter = await Painter.start(guest);
+      const shown = await painter.show(0, SIZE);
+      const trace = new FlushTrace(log, clocks);
+      return new Flipper(name, { turn: { guest, directory }, wayOut, painter, trace, shown });
+    } catch (error) {
+      await guest.close();
+      throw error;
+    }
+  }
+
+  /** One turn: a client connects, the guest flips, the client is asked what it saw. */
+  async measure(seconds: number): Promise<void> {
+    const client = await this.#wayOut.connect(this.#turn);
+    await sleep(SETTLE_MS);
+    await this.#trace.mark();
+    const began = now();
+    await this.#painter.run(0, RATE);
+    await sleep(seconds * 1000 + WARM_UP_US / 1000);
+    const report = await this.#painter.stop(0);
+    await sleep(SETTLE_MS);
+    const all = await this.#trace.flushes();
+    const flushes = bySequence(all, this.#shown, this.#sequence + 1, report.sequence);
+    this.#sequence = report.sequence;
+    const { arrivals, copiedBytes, extra } = await client.finish(flushes, began);
+    const counted = arrivals.filter(({ flushed }) => flushed >= began + WARM_UP_US);
+    if (counted.length === 0) throw new Error(`no picture came over ${this.name}`);
+    this.rounds.push({
+      latencies: counted.map(({ at, flushed }) => at - flushed),
+      metrics: {
+        copies_per_frame: copiedBytes / PICTURE_BYTES / arrivals.length,
+        frames_per_second: counted.length / seconds,
+        flips_per_second: report.flips / report.seconds,
+        ...extra,
+      },
+    });
+  }
+
+  close(): Promise<void> {
+    return this.#turn.guest.close();
+  }
+}
 
 /** Each flush by the sequence of its picture: kms-paint's flips make one each, of its two buffers in turn. */
 function bySequence(flushes: readonly Flush[], shown: ShownHead, first: number, last: number) {
@@ -217,56 +306,22 @@ export const benchmark: Benchmark = {
     const rounds = quick ? 1 : 7;
     const seconds = quick ? 4 : 15;
     const directory = await mkdtemp(join(tmpdir(), 'scanbridge-bench-'));
-    const log = join(directory, 'trace');
-    const results: Record<string, Round[]> = {};
+    const flippers: Flipper[] = [];
     try {
-      await using guest = await Guest.boot({
-        frameExport: true,
-        qemuArgs: [
-          ...FlushTrace.qemuArgs(log),
-          ...['-display', 'dbus,p2p=yes', '-vnc', `unix:${join(directory, 'vnc')}`],
-        ],
-        progress,
-      });
-      await using painter = await Painter.start(guest);
       using clocks = await Clocks.start();
-      const trace = new FlushTrace(log, clocks);
-      const shown = await painter.show(0, SIZE);
-      let sequence = 1;
+      for (const name of Object.keys(WAYS_OUT)) {
+        flippers.push(await Flipper.boot(name, directory, clocks, progress));
+      }
       for (let round = 0; round < rounds; round++) {
-        for (const [name, connect] of Object.entries(CLIENTS)) {
-          progress(`round ${round + 1} of ${rounds}: ${name}, ${seconds} s`);
-          await sleep(SETTLE_MS);
-          const client = await connect({ guest, directory });
-          await sleep(SETTLE_MS);
-          await trace.mark();
-          const began = now();
-          await painter.run(0, RATE);
-          await sleep(seconds * 1000 + WARM_UP_US / 1000);
-          const report = await painter.stop(0);
-          await sleep(SETTLE_MS);
-          const flushes = bySequence(await trace.flushes(), shown, sequence + 1, report.sequence);
-          sequence = report.sequence;
-          const { arrivals, copiedBytes, extra } = await client.finish(flushes, began);
-          const counted = arrivals.filter(({ flushed }) => flushed >= began + WARM_UP_US);
-          if (counted.length === 0) throw new Error(`no picture came over ${name}`);
-          results[name] ??= [];
-          results[name].push({
-            latencies: counted.map(({ at, flushed }) => at - flushed),
-            metrics: {
-              copies_per_frame: copiedBytes / PICTURE_BYTES / arrivals.length,
-              frames_per_second: counted.length / seconds,
-              flips_per_second: report.flips / report.seconds,
-              ...extra,
-            },
-          });
+        for (const flipper of flippers) {
+          progress(`round ${round + 1} of ${rounds}: ${flipper.name}, ${seconds} s`);
+          await flipper.measure(seconds);
         }
       }
     } finally {
+      for (const flipper of flippers) await flipper.close();
       await rm(directory, { recursive: true, force: true });
     }
-    return Object.entries(results).map(
-      ([name, rounds]): Case => ({ case: name, metrics: summary(rounds) }),
-    );
+    return flippers.map(({ name, rounds }): Case => ({ case: name, metrics: summary(rounds) }));
   },
 };
