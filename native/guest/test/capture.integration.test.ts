@@ -1,7 +1,7 @@
-// Negotiation and life of captures, against a real PipeWire and a fake compositor.
 import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { type Capture, CaptureError, SurfaceServer } from '@scanbridge/native-guest';
 import test from 'ava';
 import { Desktop, type ProbeLine, type ProducerLine, type Teller } from './desktop.js';
@@ -164,12 +164,17 @@ test.serial('a new size is RESET, new surfaces, and a frame marked as discontinu
     await teller.next((l) => l.event === 'format' && l.width === 640);
     // Crosses the reset, and is ignored.
     probe.say('release');
-    teller.say('frame');
-    const surface = await probe.next((l) => l.type === 'surface');
+    // The producer has its new format before both sides have the buffers of it: what it paints until then is lost.
+    const arrived = probe.next((l) => l.type === 'surface');
+    let surface: ProbeLine | undefined;
+    while (!surface) {
+      teller.say('frame');
+      surface = await Promise.race([arrived, delay(200, undefined)]);
+    }
     t.deepEqual([surface.width, surface.height], [640, 480]);
     const frame = await probe.next(isFrame);
     t.is(frame.flags, 1);
-    t.is(frame.painted, 2);
+    t.true((frame.painted ?? 0) >= 2);
   });
 });
 
