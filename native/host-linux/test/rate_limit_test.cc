@@ -28,9 +28,28 @@ TEST(RateLimit, LetsASourceAtItsRateThroughDespiteJitter) {
   EXPECT_EQ(Passed(limit, 16'666'667, 6'000'000), 60);
 }
 
+TEST(RateLimit, CatchesUpAfterALateEvent) {
+  RateLimit limit(60);
+  constexpr uint64_t kInterval = 16'666'667;
+  // Late by nearly an interval: the next ones come too early for a while, and then no more.
+  limit.Take(kStart + 16'000'000);
+  int held = 0;
+  for (uint64_t n = 1; n <= 60; n++) {
+    uint64_t now = kStart + n * kInterval;
+    if (!limit.Allows(now)) {
+      now = limit.next();
+      held++;
+    }
+    limit.Take(now);
+  }
+  EXPECT_GT(held, 0);
+  EXPECT_LT(held, 15);
+  EXPECT_TRUE(limit.Allows(kStart + 61 * kInterval));
+}
+
 TEST(RateLimit, HoldsAFasterSourceToTheRate) {
   RateLimit limit(30);
-  EXPECT_NEAR(Passed(limit, 8'333'333, 0), 30, 1);
+  EXPECT_NEAR(Passed(limit, 8'333'333, 0), 30, 2);
 }
 
 TEST(RateLimit, APauseGivesNoBurst) {
@@ -39,7 +58,7 @@ TEST(RateLimit, APauseGivesNoBurst) {
   const uint64_t later = kStart + 10'000'000'000;
   limit.Take(later);
   EXPECT_FALSE(limit.Allows(later + 40'000'000));
-  EXPECT_TRUE(limit.Allows(later + 50'000'000));
+  EXPECT_TRUE(limit.Allows(later + 48'000'000));
 }
 
 TEST(Percentiles, AreOfTheNewestValues) {

@@ -10,11 +10,12 @@ constexpr ElementNeed kX264Needs[] = {{"appsrc", "gstreamer1.0-plugins-base"},
 
 std::string X264(const EncoderSettings& settings) {
   // One thread: slices for threads cost more than they bring at the sizes of a desktop, and other
-  // sessions want the cores. VFR input lets the rate control see the pauses of a still desktop.
-  // Without the profile in the caps, x264enc would choose high 4:4:4.
+  // sessions want the cores. Not VFR input (force-cfr=0): x264 then keeps each picture until the
+  // next one is there, to know how long it lasts: a whole picture of latency. Without the profile
+  // in the caps, x264enc would choose high 4:4:4.
   return "x264enc name=encoder tune=zerolatency speed-preset=ultrafast threads=1 "
          "sliced-threads=false bframes=0 key-int-max=2147483647 rc-lookahead=0 byte-stream=true "
-         "aud=true insert-vui=true option-string=\"force-cfr=0:scenecut=0\" bitrate=" +
+         "aud=true insert-vui=true option-string=\"scenecut=0\" bitrate=" +
          std::to_string(settings.bitrate_kbps) +
          " ! video/x-h264,profile=constrained-baseline,stream-format=byte-stream,alignment=au";
 }
