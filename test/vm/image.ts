@@ -11,7 +11,12 @@ const PACKAGES = [
   // Compositors, and a client for each.
   'weston',
   'sway',
+  'labwc',
+  'cage',
+  'mutter',
   'foot',
+  'swaybg',
+  'wlr-randr',
   // OpenGL: llvmpipe, and virgl where the VM has a GPU.
   'libgl1-mesa-dri',
   'libgles2',
@@ -24,9 +29,14 @@ const PACKAGES = [
   'seatd',
   'udev',
   'kmod',
+  // Rootless containers.
+  'podman',
+  'crun',
+  'uidmap',
   // The agent.
   'nodejs',
   'procps',
+  'strace',
 ];
 
 /** Debian's documentation and translations, a fifth of the image. */
