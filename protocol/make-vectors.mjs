@@ -1,6 +1,7 @@
 // Writes vectors/*.json from the TypeScript codecs and from deliberate damage. The files are committed; a test
 // checks that they still hold, and that they cover every message and every code that a decoder alone can give.
 import { writeFileSync } from 'node:fs';
+import { pack } from 'msgpackr';
 import { encodeAgent } from './dist/src/agent.js';
 import { encodeSurface, SurfaceError } from './dist/src/surface.js';
 import { encodeVideo } from './dist/src/viewer-video.js';
@@ -57,6 +58,14 @@ const client = [
     heightMm: 336,
   },
   { type: 'ping', serial: 6, token: 0xffffffffffffffffn },
+  { type: 'refresh', stream: 8, serial: 7, flags: 0, damage: [] },
+  {
+    type: 'refresh',
+    stream: 8,
+    serial: 8,
+    flags: 1,
+    damage: [rect(0, 0, 1919, 1), rect(16, 8, 64, 64)],
+  },
 ];
 const server = [
   {
@@ -145,6 +154,7 @@ const server = [
     crop: rect(0, 0, 1280, 720),
     acquirePoint: 0n,
     releasePoint: 0n,
+    refresh: 0,
     damage: [],
   },
   {
@@ -157,6 +167,7 @@ const server = [
     crop: rect(16, 8, 1264, 712),
     acquirePoint: 5n,
     releasePoint: 6n,
+    refresh: 8,
     damage: [rect(0, 0, 64, 64), rect(1216, 640, 64, 80)],
   },
   {
@@ -248,6 +259,20 @@ const invalid = [
   ],
   ['enabled 2', 'client', damaged(client, 'configure_scanout', [20, 2]), 'BAD_VALUE'],
   ['reserved field', 'client', damaged(client, 'configure_scanout', [44, 1]), 'BAD_VALUE'],
+  ['unknown refresh flag', 'client', damaged(client, 'refresh', [16, 2]), 'BAD_VALUE'],
+  ['refresh of stream 0', 'client', damaged(client, 'refresh', [8, 0, 0, 0, 0]), 'BAD_STREAM'],
+  [
+    'refresh of 17 rectangles',
+    'client',
+    grown(damaged(client, 'refresh', [20, 17]), 17 * 16),
+    'BAD_LENGTH',
+  ],
+  [
+    'refresh with a rectangle claimed, none there',
+    'client',
+    damaged(client, 'refresh', [20, 1]),
+    'BAD_LENGTH',
+  ],
   ['unknown surface kind', 'server', damaged(server, 'surface', [20, 9]), 'BAD_VALUE'],
   ['five planes', 'server', damaged(server, 'surface', [48, 5]), 'BAD_VALUE'],
   ['plane of descriptor 4', 'server', damaged(server, 'surface', [76, 4]), 'BAD_VALUE'],
@@ -390,7 +415,96 @@ const agentMessages = [
     },
   ],
   ['bridge', { type: 'error', code: 'UNAUTHORIZED', message: 'this is not the token' }],
+  [
+    'agent',
+    {
+      type: 'session-open',
+      session: 'desktop-2',
+      title: 'Desktop',
+      source: { kind: 'resource', stream: 65535 },
+      input: false,
+      resizable: false,
+    },
+  ],
+  [
+    'agent',
+    { type: 'session-waiting', session: 'desktop-2', message: 'the compositor has not started' },
+  ],
+  [
+    'agent',
+    {
+      type: 'resource',
+      stream: 2,
+      resource: 41,
+      width: 1919,
+      height: 1079,
+      stride: 7680,
+      offset: 4096,
+      format: XR24,
+      modifier: '0300000000606010',
+      backing: false,
+    },
+  ],
+  [
+    'agent',
+    {
+      type: 'resource',
+      stream: 65535,
+      resource: 0xffffffff,
+      width: 16384,
+      height: 16384,
+      stride: 1048576,
+      offset: Number.MAX_SAFE_INTEGER,
+      format: AR24,
+      modifier: '0000000000000000',
+      backing: true,
+    },
+  ],
+  ['agent', { type: 'resource-gone', stream: 2, resource: 41 }],
+  ['agent', { type: 'frame', stream: 2, sequence: 1, resource: 41, pts: 1_000_000 }],
+  [
+    'agent',
+    {
+      type: 'frame',
+      stream: 2,
+      sequence: 2,
+      resource: 41,
+      pts: 1_016_667,
+      damage: { x: 16, y: 0, width: 300, height: 20 },
+    },
+  ],
+  [
+    'agent',
+    {
+      type: 'frame',
+      stream: 65535,
+      sequence: Number.MAX_SAFE_INTEGER,
+      resource: 0xffffffff,
+      pts: Number.MAX_SAFE_INTEGER,
+      damage: { x: 16383, y: 16383, width: 16384, height: 16384 },
+    },
+  ],
+  ['bridge', { type: 'release', stream: 2, sequence: 1 }],
+  ['bridge', { type: 'release', stream: 65535, sequence: Number.MAX_SAFE_INTEGER }],
+  [
+    'bridge',
+    {
+      type: 'error',
+      code: 'NO_SUCH_RESOURCE',
+      message: 'the VM has no resource 41',
+      session: 'desktop-2',
+      resource: 41,
+    },
+  ],
 ];
+/** Any msgpack value with its length in front. */
+const framed = (value) => {
+  const body = pack(value);
+  const bytes = Buffer.alloc(4 + body.length);
+  bytes.writeUInt32LE(body.length);
+  bytes.set(body, 4);
+  return bytes;
+};
 const agent = {
   valid: agentMessages.map(([sender, message]) => ({
     sender,
@@ -432,6 +546,39 @@ const agent = {
       name: "bridge's message from an agent",
       sender: 'agent',
       hex: hex(encodeAgent(agentMessages[6][1])),
+      code: 'BAD_MESSAGE',
+    },
+    ...[
+      ['frame without a PTS', 'agent', [1, 2, 1, 41]],
+      ['frame with half a rectangle', 'agent', [1, 2, 1, 41, 1_000_000, 0, 0]],
+      ['frame with a third dimension', 'agent', [1, 2, 1, 41, 1_000_000, 0, 0, 1, 1, 1]],
+      ['frame of resource 0', 'agent', [1, 2, 1, 0, 1_000_000]],
+      ['frame of stream 0', 'agent', [1, 0, 1, 41, 1_000_000]],
+      ['frame of stream 65,536', 'agent', [1, 65536, 1, 41, 1_000_000]],
+      ['frame with sequence 0', 'agent', [1, 2, 0, 41, 1_000_000]],
+      ['frame with a negative PTS', 'agent', [1, 2, 1, 41, -1]],
+      ['frame with a PTS above 2^53', 'agent', [1, 2, 1, 41, 2n ** 60n]],
+      ['frame with damage of no width', 'agent', [1, 2, 1, 41, 1_000_000, 0, 0, 0, 1]],
+      ['frame with damage beyond 16,383', 'agent', [1, 2, 1, 41, 1_000_000, 16384, 0, 1, 1]],
+      ['frame with text for a number', 'agent', [1, '2', 1, 41, 1_000_000]],
+      ['compact message 2 of an agent', 'agent', [2, 2, 1, 41, 1_000_000]],
+      ['empty array', 'agent', []],
+      ['release from an agent', 'agent', [1, 2, 1]],
+      ['frame from a bridge', 'bridge', [1, 2, 1, 41, 1_000_000]],
+      ['release without a sequence', 'bridge', [1, 2]],
+      ['compact message 0 of a bridge', 'bridge', [0, 2, 1]],
+    ].map(([name, sender, items]) => ({
+      name,
+      sender,
+      hex: hex(framed(items)),
+      code: 'BAD_MESSAGE',
+    })),
+    {
+      name: 'modifier that is not 16 digits',
+      sender: 'agent',
+      hex: hex(
+        encodeAgent({ ...agentMessages.find(([, m]) => m.type === 'resource')[1], modifier: '0' }),
+      ),
       code: 'BAD_MESSAGE',
     },
   ],

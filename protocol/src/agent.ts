@@ -2,6 +2,7 @@
 // docs/protocols/agent.md describes it.
 import { Packr, Unpackr } from 'msgpackr';
 import { z } from 'zod';
+import { expandCompact, toCompact } from './agent-compact.js';
 import { msgpackFault } from './msgpack-bounds.js';
 import { InputEvent } from './viewer.js';
 
@@ -11,6 +12,10 @@ export const AGENT_VERSION = 1;
 export const MAX_AGENT_MESSAGE = 65_536;
 /** Sessions of one agent. */
 export const MAX_AGENT_SESSIONS = 64;
+/** A frame or a release is never longer, its 4-byte length counted [bytes]. */
+export const MAX_FRAME_MESSAGE = 64;
+/** Resources of one stream that the bridge knows at a time. */
+export const MAX_STREAM_RESOURCES = 32;
 /** Port of the bridge, over vsock and TCP, where nobody says another. */
 export const AGENT_PORT = 8471;
 /** Name of the virtio-serial port, so /dev/virtio-ports/ and this in a Linux guest. */
@@ -27,6 +32,10 @@ export const AgentErrorCode = z.enum([
   'TOO_MANY_SESSIONS',
   'SOURCE_REFUSED',
   'SOURCE_FAILED',
+  'TOO_MANY_RESOURCES',
+  'NO_SUCH_RESOURCE',
+  'RESOURCE_MISMATCH',
+  'RESOURCE_TAKEN',
   'UNSUPPORTED',
   'TIMEOUT',
   'SHUTDOWN',
@@ -39,6 +48,29 @@ const sessionId = z
   .regex(/^[a-z0-9][a-z0-9._-]{0,62}$/)
   .describe("unique among this agent's sessions");
 const dimension = z.number().int().min(1).max(16_384);
+const position = z.number().int().min(0).max(16_383);
+const stream = z
+  .number()
+  .int()
+  .min(1)
+  .max(65_535)
+  .describe("chosen by the agent, unique among this connection's open sessions");
+const resourceId = z.number().int().min(1).max(0xffffffff).describe('virtio-gpu resource id');
+const sequence = z
+  .number()
+  .int()
+  .min(1)
+  .max(Number.MAX_SAFE_INTEGER)
+  .describe('grows within a stream');
+
+/** Part of a picture [pixels]. */
+export const AgentRect = z.strictObject({
+  x: position,
+  y: position,
+  width: dimension,
+  height: dimension,
+});
+export type AgentRect = z.infer<typeof AgentRect>;
 
 /** Where the bridge finds a session's pixels. */
 export const AgentSource = z.discriminatedUnion('kind', [
@@ -49,6 +81,9 @@ export const AgentSource = z.discriminatedUnion('kind', [
       capture: z.number().int().min(1).max(0xffffffff),
     })
     .describe('Bare metal only: refused from an agent that is not on the local machine.'),
+  z
+    .strictObject({ kind: z.literal('resource'), stream })
+    .describe('Pictures in virtio-gpu resources of the VM in which the agent runs.'),
 ]);
 export type AgentSource = z.infer<typeof AgentSource>;
 
@@ -58,6 +93,7 @@ const error = z.strictObject({
   code: AgentErrorCode,
   message: text,
   session: sessionId.optional(),
+  resource: resourceId.optional().describe('the resource of that session which it is about'),
 });
 const ping = z.strictObject({
   type: z.literal('ping'),
@@ -92,6 +128,53 @@ export const FromAgent = z.discriminatedUnion('type', [
     code: AgentErrorCode.optional().describe('absent: an orderly end'),
     message: text.optional(),
   }),
+  z
+    .strictObject({ type: z.literal('session-waiting'), session: sessionId, message: text })
+    .describe('No picture for now, and why, for people. The next frame ends it.'),
+  z
+    .strictObject({
+      type: z.literal('resource'),
+      stream,
+      resource: resourceId,
+      width: dimension,
+      height: dimension,
+      stride: z.number().int().min(1).max(1_048_576).describe('[bytes]'),
+      offset: z
+        .number()
+        .int()
+        .min(0)
+        .max(Number.MAX_SAFE_INTEGER)
+        .describe('of the first pixel in the resource [bytes]'),
+      format: z.number().int().min(1).max(0xffffffff).describe('DRM fourcc'),
+      modifier: z
+        .string()
+        .regex(/^[0-9a-f]{16}$/)
+        .describe('DRM format modifier, 16 hexadecimal digits; all 0 is linear'),
+      backing: z
+        .boolean()
+        .describe("the newest pixels are in the guest's memory: drawn there, and not transferred"),
+    })
+    .describe('How the pixels of a resource lie: before its first frame, and when it changes.'),
+  z
+    .strictObject({ type: z.literal('resource-gone'), stream, resource: resourceId })
+    .describe('No further frame uses the resource; those that are not released count as released.'),
+  z
+    .strictObject({
+      type: z.literal('frame'),
+      stream,
+      sequence,
+      resource: resourceId,
+      pts: z
+        .number()
+        .int()
+        .min(0)
+        .max(Number.MAX_SAFE_INTEGER)
+        .describe("when the picture was complete, the agent's CLOCK_MONOTONIC [us]"),
+      damage: AgentRect.optional().describe(
+        'what changed since the frame before; absent: all of it',
+      ),
+    })
+    .describe('A complete picture. Compact form.'),
   ping,
   pong,
   error,
@@ -129,6 +212,9 @@ export const ToAgent = z.discriminatedUnion('type', [
     session: sessionId,
     message: text.optional(),
   }),
+  z
+    .strictObject({ type: z.literal('release'), stream, sequence })
+    .describe('The bridge no longer reads this frame. Compact form.'),
   ping,
   pong,
   error,
@@ -155,7 +241,7 @@ const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: true, int64AsTyp
  * @throws {AgentProtocolError} BAD_LENGTH when it would be longer than the other side takes
  */
 export function encodeAgent(message: FromAgent | ToAgent): Uint8Array {
-  const body = packr.pack(message);
+  const body = packr.pack(toCompact(message) ?? message);
   if (body.length > MAX_AGENT_MESSAGE) {
     throw new AgentProtocolError('BAD_LENGTH', `${message.type} has ${body.length} bytes`);
   }
@@ -220,6 +306,7 @@ export class AgentDecoder<S extends 'agent' | 'bridge'> {
     } catch {
       throw new AgentProtocolError('BAD_MESSAGE', 'the message is not msgpack');
     }
+    if (Array.isArray(value)) value = expandCompact(this.sender, value);
     const result = schemas[this.sender].safeParse(value);
     if (result.success) return result.data as Sent[S];
     const issue = result.error.issues[0];

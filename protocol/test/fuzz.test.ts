@@ -1,7 +1,14 @@
 // Whatever bytes come, a decoder gives messages or its own coded error; nothing else, and nothing big.
 import test from 'ava';
 import fc from 'fast-check';
-import { AgentDecoder, AgentProtocolError, encodeAgent, type FromAgent } from '../src/agent.js';
+import {
+  AgentDecoder,
+  AgentProtocolError,
+  encodeAgent,
+  type FromAgent,
+  MAX_FRAME_MESSAGE,
+  type ToAgent,
+} from '../src/agent.js';
 import {
   decodeSurface,
   encodeSurface,
@@ -176,6 +183,58 @@ test('agent: damaged messages, cut anywhere', (t) => {
         });
       },
     ),
+    { numRuns: RUNS },
+  );
+  t.pass();
+});
+
+const stream = fc.integer({ min: 1, max: 65_535 });
+const sequence = fc.maxSafeNat().map((n) => Math.max(1, n));
+const frame: fc.Arbitrary<FromAgent> = fc.record(
+  {
+    type: fc.constant('frame' as const),
+    stream,
+    sequence,
+    resource: fc.integer({ min: 1, max: 0xffffffff }),
+    pts: fc.maxSafeNat(),
+    damage: fc.record({
+      x: fc.integer({ min: 0, max: 16_383 }),
+      y: fc.integer({ min: 0, max: 16_383 }),
+      width: fc.integer({ min: 1, max: 16_384 }),
+      height: fc.integer({ min: 1, max: 16_384 }),
+    }),
+  },
+  { requiredKeys: ['type', 'stream', 'sequence', 'resource', 'pts'] },
+);
+const release: fc.Arbitrary<ToAgent> = fc.record({
+  type: fc.constant('release' as const),
+  stream,
+  sequence,
+});
+
+test('agent: no frame and no release is longer than it may be, and each comes out as it went in', (t) => {
+  fc.assert(
+    fc.property(frame, release, (sentFrame, sentRelease) => {
+      const frameBytes = encodeAgent(sentFrame);
+      const releaseBytes = encodeAgent(sentRelease);
+      t.deepEqual([...new AgentDecoder('agent').push(frameBytes)], [sentFrame]);
+      t.deepEqual([...new AgentDecoder('bridge').push(releaseBytes)], [sentRelease]);
+      return frameBytes.length <= MAX_FRAME_MESSAGE && releaseBytes.length <= MAX_FRAME_MESSAGE;
+    }),
+    { numRuns: RUNS },
+  );
+  t.pass();
+});
+
+test('agent: random arrays for compact messages', (t) => {
+  const item = fc.oneof(fc.integer(), fc.maxSafeNat(), fc.double(), fc.string(), fc.constant(null));
+  const items = fc.tuple(fc.constantFrom(0, 1, 2), fc.array(item, { maxLength: 10 }));
+  fc.assert(
+    fc.property(items, fc.constantFrom('agent', 'bridge'), ([kind, rest], sender) => {
+      // A message is encoded as any value is: only frames and releases are turned into arrays.
+      const bytes = encodeAgent([kind, ...rest] as unknown as FromAgent);
+      return survives(AgentProtocolError, () => [...new AgentDecoder(sender).push(bytes)]);
+    }),
     { numRuns: RUNS },
   );
   t.pass();
