@@ -16,7 +16,7 @@ export function workspaces() {
 const PRODUCT = [
   'protocol',
   ...['native/guest', 'native/host-linux', 'native/vsock'],
-  ...['guest-agent', 'host-bridge'],
+  ...['hydra-client', 'guest-agent', 'host-bridge'],
 ];
 
 /**
