@@ -25,6 +25,13 @@ const PACKAGES = [
   'pipewire',
   'wireplumber',
   'dbus-daemon',
+  'xdg-desktop-portal-wlr',
+  // What benchmarks compare with: pixels over TCP, an encoder in the guest.
+  'gstreamer1.0-tools',
+  'gstreamer1.0-pipewire',
+  'gstreamer1.0-plugins-base',
+  'gstreamer1.0-plugins-good',
+  'gstreamer1.0-plugins-ugly',
   // Seats and devices.
   'seatd',
   'udev',
