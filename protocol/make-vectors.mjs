@@ -496,6 +496,43 @@ const agentMessages = [
       resource: 41,
     },
   ],
+  [
+    'agent',
+    {
+      type: 'scanout-configure',
+      serial: 1,
+      device: 0,
+      scanout: 2,
+      mode: { width: 1280, height: 720, refresh: 60_000 },
+    },
+  ],
+  ['agent', { type: 'scanout-configure', serial: 4294967295, device: 63, scanout: 15 }],
+  [
+    'agent',
+    {
+      type: 'lease-claim',
+      lease: 'lease-0123456789ab',
+      owner: 'web-1',
+      device: 0,
+      scanout: 2,
+      width: 1280,
+      height: 720,
+    },
+  ],
+  ['agent', { type: 'lease-release', lease: 'lease-0123456789ab' }],
+  ['bridge', { type: 'scanout-configured', serial: 1 }],
+  ['bridge', { type: 'scanout-refused', serial: 2, message: 'the VM has 4 scanouts' }],
+  ['bridge', { type: 'lease-refused', lease: 'lease-0123456789ab', message: 'scanout 2 is taken' }],
+  ['bridge', { type: 'lease-resize', lease: 'lease-0123456789ab', width: 800, height: 600 }],
+  [
+    'bridge',
+    {
+      type: 'lease-input',
+      lease: 'lease-0123456789ab',
+      events: [{ kind: 'key', code: 30, pressed: true }],
+    },
+  ],
+  ['bridge', { type: 'lease-end', lease: 'lease-0123456789ab', message: 'closed at the bridge' }],
 ];
 /** Any msgpack value with its length in front. */
 const framed = (value) => {

@@ -3,6 +3,7 @@
 import { Packr, Unpackr } from 'msgpackr';
 import { z } from 'zod';
 import { expandCompact, toCompact } from './agent-compact.js';
+import { leaseMessagesOfAgent, leaseMessagesOfBridge } from './agent-leases.js';
 import { msgpackFault } from './msgpack-bounds.js';
 import { InputEvent } from './viewer.js';
 
@@ -175,6 +176,7 @@ export const FromAgent = z.discriminatedUnion('type', [
       ),
     })
     .describe('A complete picture. Compact form.'),
+  ...leaseMessagesOfAgent,
   ping,
   pong,
   error,
@@ -215,6 +217,7 @@ export const ToAgent = z.discriminatedUnion('type', [
   z
     .strictObject({ type: z.literal('release'), stream, sequence })
     .describe('The bridge no longer reads this frame. Compact form.'),
+  ...leaseMessagesOfBridge,
   ping,
   pong,
   error,
