@@ -1,6 +1,6 @@
 // The native part, and the types of what crosses into it. Nothing outside this package sees them.
 import { createRequire } from 'node:module';
-import type { EngineOptions, EngineStats } from './engine.js';
+import type { EngineOptions, EngineStats, ResourceLayout, ShownFrame } from './engine.js';
 import type { NativeError } from './errors.js';
 import type { EngineReport } from './probe.js';
 
@@ -11,6 +11,10 @@ type Listener = (events: NativeEvent[]) => void;
 export interface NativeEngine {
   requestKeyFrame(): void;
   setBitrate(kbps: number): void;
+  /** False: there are too many. */
+  addResource(resource: ResourceLayout): boolean;
+  removeResource(resource: number): void;
+  showFrame(frame: ShownFrame): void;
   stats(): EngineStats;
   close(done: () => void): void;
 }

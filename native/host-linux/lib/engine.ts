@@ -3,27 +3,48 @@ import { EventEmitter } from 'node:events';
 import type { ColorSpace } from '@scanbridge/protocol/viewer';
 import { addon, type NativeEngine, type NativeEvent } from './addon.js';
 import { EngineError, type NativeError } from './errors.js';
+import type { Rect } from './surface-client.js';
 
 /** Where the pictures come from. */
 export type Source =
   /** A scanout that a producer (QEMU's `frame-export`) serves at the Unix socket `socket`; 0 is the console. */
   | { kind: 'scanout'; socket: string; scanout: number }
-  /** A virtio-gpu resource: id, size [pixels], DRM fourcc, stride and offset [bytes], DRM modifier. */
-  | {
-      kind: 'resource';
-      socket: string;
-      resource: number;
-      width: number;
-      height: number;
-      format: number;
-      stride: number;
-      offset: bigint;
-      modifier: bigint;
-    }
+  /** Resources of a virtio-gpu that QEMU's `frame-export` serves at `socket`: addResource and showFrame say which. */
+  | { kind: 'resource'; socket: string }
   /** A capture that the agent on bare metal serves. */
   | { kind: 'capture'; socket: string; capture: number }
   /** A moving pattern made here; needs nothing. Sizes in pixels. */
   | { kind: 'test-pattern'; width: number; height: number; fps: number };
+
+/** How the pixels of a virtio-gpu resource lie. */
+export interface ResourceLayout {
+  /** Its id, 1 to 2^32 - 1. */
+  resource: number;
+  /** [pixels] */
+  width: number;
+  height: number;
+  /** DRM fourcc. */
+  format: number;
+  /** [bytes] */
+  stride: number;
+  /** Of the first pixel [bytes]. */
+  offset: bigint;
+  /** DRM format modifier; 0 is linear. */
+  modifier: bigint;
+  /** The newest pixels are in the guest's memory: drawn there, and not transferred to the host. */
+  backing: boolean;
+}
+
+/** A picture in a resource. */
+export interface ShownFrame {
+  /** Comes back in `released`, once; 0 to 2^32 - 1. */
+  token: number;
+  resource: number;
+  /** When it was complete, in the time of monotonicNow() [ns]. */
+  pts: bigint;
+  /** What changed since the frame that was shown before [pixels of the resource]; absent: all of it. */
+  damage?: Rect;
+}
 
 export type EngineName = 'x264' | 'openh264';
 
@@ -130,6 +151,10 @@ interface EngineEvents {
   state: [state: EngineState];
   cursor: [cursor: CursorEvent];
   chosen: [chosen: ChosenPath];
+  /** A shown frame is no longer read: encoded, replaced by a newer one, or its resource is gone. */
+  released: [token: number];
+  /** A resource cannot be read, and why; its frames are released unread until it is added again. */
+  refused: [resource: number, error: EngineError];
   /** What made the engine end; `end` follows. */
   error: [error: EngineError];
   /** Last event, once. The error is absent after close() and after an orderly end of the stream. */
@@ -164,6 +189,35 @@ export class Engine extends EventEmitter<EngineEvents> {
   setBitrate(kbps: number): void {
     checkRange('bitrateKbps', kbps, 100, 200_000);
     this.#native.setBitrate(kbps);
+  }
+
+  /**
+   * For a source of resources: makes one known, or says anew how its pixels lie. The exporter checks it against the
+   * real one and `refused` tells if they differ.
+   * @throws EngineError BAD_OPTION for what no resource can be, and for the 33rd
+   */
+  addResource(layout: ResourceLayout): void {
+    checkRange('resource', layout.resource, 1, 0xffff_ffff);
+    checkRange('width', layout.width, 1, 16_384);
+    checkRange('height', layout.height, 1, 16_384);
+    checkRange('format', layout.format, 0, 0xffff_ffff);
+    checkRange('stride', layout.stride, 1, 1_048_576);
+    if (this.#native.addResource(layout)) return;
+    throw new EngineError({
+      code: 'BAD_OPTION',
+      message: 'There are 32 resources already.',
+      remedy: 'Remove those that are not used.',
+    });
+  }
+
+  /** Frames in it that are not released yet are released. */
+  removeResource(resource: number): void {
+    this.#native.removeResource(resource);
+  }
+
+  /** Encodes what is in a resource now. A frame shown before that was not read yet is released. */
+  showFrame(frame: ShownFrame): void {
+    this.#native.showFrame(frame);
   }
 
   stats(): EngineStats {
@@ -201,6 +255,12 @@ export class Engine extends EventEmitter<EngineEvents> {
         break;
       case 'chosen':
         this.emit('chosen', event.chosen as ChosenPath);
+        break;
+      case 'released':
+        this.emit('released', event.token as number);
+        break;
+      case 'refused':
+        this.emit('refused', event.resource as number, new EngineError(event.error as NativeError));
         break;
       case 'end': {
         const error = event.error as NativeError | undefined;
@@ -249,11 +309,6 @@ function checkOptions(options: EngineOptions): void {
       checkRange('source.capture', source.capture, 1, 0xffff_ffff);
       break;
     case 'resource':
-      checkRange('source.resource', source.resource, 1, 0xffff_ffff);
-      checkRange('source.width', source.width, 1, 16_384);
-      checkRange('source.height', source.height, 1, 16_384);
-      checkRange('source.format', source.format, 0, 0xffff_ffff);
-      checkRange('source.stride', source.stride, 1, 1_048_576);
       break;
   }
 }

@@ -10,6 +10,8 @@ export {
   type EngineState,
   type EngineStats,
   type Percentiles,
+  type ResourceLayout,
+  type ShownFrame,
   type Source,
   type VideoConfig,
 } from './engine.js';

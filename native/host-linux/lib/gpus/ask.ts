@@ -5,6 +5,8 @@ import { fileURLToPath } from 'node:url';
 const PROGRAM = fileURLToPath(
   new URL('../../../build/Release/scanbridge-gpu-probe', import.meta.url),
 );
+/** The program itself loads nothing and starts in milliseconds [ms]. */
+const START_LIMIT_MS = 10_000;
 /** Longest answer that is read [characters]; no driver has that much to say. */
 const MAX_ANSWER = 256 * 1024;
 
@@ -36,7 +38,10 @@ function parse(line: string): Line {
   }
 }
 
-/** Runs the program with these arguments. Never rejects; the process is gone, or killed, when it resolves. */
+/**
+ * Runs the program with these arguments. The limit counts from the program's first line: that a busy machine was slow to
+ * start it says nothing of a driver. Never rejects; the process is gone, or killed, when it resolves.
+ */
 export function ask<T>(args: readonly string[], options: AskOptions): Promise<Answer<T>> {
   return new Promise((resolve) => {
     const child = spawn(PROGRAM, args, {
@@ -44,32 +49,39 @@ export function ask<T>(args: readonly string[], options: AskOptions): Promise<An
       stdio: ['ignore', 'pipe', 'ignore'],
     });
     let text = '';
-    let late = false;
-    // SIGKILL does not end a process that hangs within the kernel: it is left to itself then, and the answer stands.
-    const timer = setTimeout(() => {
-      late = true;
-      child.kill('SIGKILL');
-      child.stdout.destroy();
-      child.unref();
-      finish(null, null);
-    }, options.limitMs);
-    const finish = (code: number | null, signal: string | null) => {
+    let timer: NodeJS.Timeout | undefined = setTimeout(giveUp, START_LIMIT_MS);
+    function answer(how: 'late' | string): void {
       clearTimeout(timer);
       const lines = text.split('\n').map(parse);
       const result = lines.find((line) => line.result !== undefined)?.result;
       const stage = lines.findLast((line) => line.stage !== undefined)?.stage ?? 'starting';
       if (result !== undefined) resolve({ outcome: 'answered', result: result as T });
-      else if (late) resolve({ outcome: 'hung', stage, limitMs: options.limitMs });
-      else resolve({ outcome: 'crashed', stage, how: signal ?? `exit code ${code}` });
-    };
+      else if (how === 'late') resolve({ outcome: 'hung', stage, limitMs: options.limitMs });
+      else resolve({ outcome: 'crashed', stage, how });
+    }
+    function giveUp(): void {
+      // What has come meanwhile is read first: this process may have been busy itself.
+      setImmediate(() => {
+        // A process that hangs within the kernel outlives SIGKILL: it is left to itself.
+        child.kill('SIGKILL');
+        child.stdout.destroy();
+        child.unref();
+        answer('late');
+      });
+    }
     child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+      if (text === '') {
+        clearTimeout(timer);
+        timer = setTimeout(giveUp, options.limitMs);
+      }
       if (text.length < MAX_ANSWER) text += chunk;
     });
     child.on('error', (error) => {
       clearTimeout(timer);
+      timer = undefined;
       resolve({ outcome: 'unasked', reason: error.message });
     });
-    child.on('close', finish);
+    child.on('close', (code, signal) => answer(signal ?? `exit code ${code}`));
   });
 }
 

@@ -53,6 +53,9 @@ Napi::Function JsEngine::Define(Napi::Env env) {
       env, "Engine",
       {InstanceMethod<&JsEngine::RequestKeyFrame>("requestKeyFrame"),
        InstanceMethod<&JsEngine::SetBitrate>("setBitrate"),
+       InstanceMethod<&JsEngine::AddResource>("addResource"),
+       InstanceMethod<&JsEngine::RemoveResource>("removeResource"),
+       InstanceMethod<&JsEngine::ShowFrame>("showFrame"),
        InstanceMethod<&JsEngine::Stats>("stats"), InstanceMethod<&JsEngine::Close>("close")});
 }
 
@@ -79,6 +82,20 @@ void JsEngine::RequestKeyFrame(const Napi::CallbackInfo&) {
 
 void JsEngine::SetBitrate(const Napi::CallbackInfo& info) {
   if (engine_) engine_->SetBitrate(info[0].As<Napi::Number>().Uint32Value());
+}
+
+Napi::Value JsEngine::AddResource(const Napi::CallbackInfo& info) {
+  const bool added =
+      engine_ == nullptr || engine_->AddResource(ResourceFromJs(info[0].As<Napi::Object>()));
+  return Napi::Boolean::New(info.Env(), added);
+}
+
+void JsEngine::RemoveResource(const Napi::CallbackInfo& info) {
+  if (engine_) engine_->RemoveResource(info[0].As<Napi::Number>().Uint32Value());
+}
+
+void JsEngine::ShowFrame(const Napi::CallbackInfo& info) {
+  if (engine_) engine_->ShowFrame(FrameFromJs(info[0].As<Napi::Object>()));
 }
 
 Napi::Value JsEngine::Stats(const Napi::CallbackInfo& info) {

@@ -23,6 +23,9 @@ class JsEngine final : public Napi::ObjectWrap<JsEngine> {
 
   void RequestKeyFrame(const Napi::CallbackInfo& info);
   void SetBitrate(const Napi::CallbackInfo& info);
+  Napi::Value AddResource(const Napi::CallbackInfo& info);
+  void RemoveResource(const Napi::CallbackInfo& info);
+  void ShowFrame(const Napi::CallbackInfo& info);
   Napi::Value Stats(const Napi::CallbackInfo& info);
   void Close(const Napi::CallbackInfo& info);
 

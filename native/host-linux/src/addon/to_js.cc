@@ -165,6 +165,17 @@ Napi::Value EngineEventToJs(Napi::Env env, EngineEvent& event) {
                                object["cursor"] = fields;
                                return Napi::Value(object);
                              },
+                             [&](ReleasedEvent& e) {
+                               Napi::Object object = Event(env, "released");
+                               object["token"] = Number(e.token);
+                               return Napi::Value(object);
+                             },
+                             [&](RefusedEvent& e) {
+                               Napi::Object object = Event(env, "refused");
+                               object["resource"] = Number(e.resource);
+                               object["error"] = ToJs(env, e.error);
+                               return Napi::Value(object);
+                             },
                              [&](EndEvent& e) {
                                Napi::Object object = Event(env, "end");
                                if (e.error) object["error"] = ToJs(env, *e.error);
@@ -204,26 +215,46 @@ EngineOptions OptionsFromJs(const Napi::Object& options) {
         TestPatternTarget{U32(source, "width"), U32(source, "height"), U32(source, "fps")};
     return result;
   }
+  if (kind == "resource") {
+    result.source = ResourceTarget{Text(source, "socket")};
+    return result;
+  }
   SurfaceTarget target;
   target.socket = Text(source, "socket");
   target.cursor = options.Get("cursor").As<Napi::Boolean>();
   if (kind == "scanout") {
     target.what = ScanoutTarget{U32(source, "scanout")};
-  } else if (kind == "capture") {
-    target.what = CaptureTarget{U32(source, "capture")};
   } else {
-    sb_subscribe_resource resource{};
-    resource.resource = U32(source, "resource");
-    resource.width = U32(source, "width");
-    resource.height = U32(source, "height");
-    resource.format = U32(source, "format");
-    resource.stride = U32(source, "stride");
-    resource.offset = U64(source, "offset");
-    resource.modifier = U64(source, "modifier");
-    target.what = ResourceTarget{resource};
+    target.what = CaptureTarget{U32(source, "capture")};
   }
   result.source = std::move(target);
   return result;
+}
+
+ResourceLayout ResourceFromJs(const Napi::Object& resource) {
+  ResourceLayout layout;
+  layout.request.resource = U32(resource, "resource");
+  layout.request.width = U32(resource, "width");
+  layout.request.height = U32(resource, "height");
+  layout.request.format = U32(resource, "format");
+  layout.request.stride = U32(resource, "stride");
+  layout.request.offset = U64(resource, "offset");
+  layout.request.modifier = U64(resource, "modifier");
+  layout.backing = resource.Get("backing").As<Napi::Boolean>();
+  return layout;
+}
+
+ShownFrame FrameFromJs(const Napi::Object& object) {
+  ShownFrame frame;
+  frame.token = U32(object, "token");
+  frame.resource = U32(object, "resource");
+  frame.pts = U64(object, "pts");
+  const Napi::Value damage = object.Get("damage");
+  if (damage.IsObject()) {
+    const auto rect = damage.As<Napi::Object>();
+    frame.damage = sb_rect{U32(rect, "x"), U32(rect, "y"), U32(rect, "width"), U32(rect, "height")};
+  }
+  return frame;
 }
 
 }  // namespace scanbridge::host

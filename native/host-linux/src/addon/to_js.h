@@ -23,6 +23,8 @@ const char* NameOf(sb_reset_reason reason);
 
 /// Options that lib/engine.ts has checked.
 EngineOptions OptionsFromJs(const Napi::Object& options);
+ResourceLayout ResourceFromJs(const Napi::Object& resource);
+ShownFrame FrameFromJs(const Napi::Object& frame);
 
 }  // namespace scanbridge::host
 

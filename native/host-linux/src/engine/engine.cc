@@ -14,9 +14,13 @@
 namespace scanbridge::host {
 namespace {
 
-std::unique_ptr<FrameSource> MakeSource(const EngineOptions& options) {
+std::unique_ptr<FrameSource> MakeSource(const EngineOptions& options, ResourceFeed& feed,
+                                        EventSink& sink) {
   if (const auto* const pattern = std::get_if<TestPatternTarget>(&options.source)) {
     return std::make_unique<TestPattern>(pattern->width, pattern->height, pattern->fps);
+  }
+  if (const auto* const resources = std::get_if<ResourceTarget>(&options.source)) {
+    return std::make_unique<ResourceSource>(*resources, feed, sink);
   }
   return std::make_unique<SurfaceSource>(std::get<SurfaceTarget>(options.source));
 }
@@ -62,6 +66,22 @@ void Engine::SetBitrate(uint32_t kbps) {
   waker_.Wake();
 }
 
+bool Engine::AddResource(const ResourceLayout& layout) {
+  const bool added = feed_.Add(layout);
+  waker_.Wake();
+  return added;
+}
+
+void Engine::RemoveResource(uint32_t id) {
+  feed_.Remove(id);
+  waker_.Wake();
+}
+
+void Engine::ShowFrame(const ShownFrame& frame) {
+  if (const auto replaced = feed_.Show(frame)) sink_.Push(ReleasedEvent{replaced->token});
+  waker_.Wake();
+}
+
 EngineStats Engine::stats() const {
   EngineStats stats;
   {
@@ -95,7 +115,7 @@ std::optional<EndEvent> Engine::Loop() {
                                 "Use auto, or an engine that probe lists."}};
   }
   InitGStreamer();
-  source_ = MakeSource(options_);
+  source_ = MakeSource(options_, feed_, sink_);
   if (auto error = source_->Open()) return EndEvent{std::move(error)};
   started_ = MonotonicNow();
   while (!stop_) {

@@ -26,6 +26,8 @@
 #include "encode/encoder.h"
 #include "engine/events.h"
 #include "engine/frame_source.h"
+#include "engine/resource_feed.h"
+#include "engine/resource_source.h"
 #include "engine/surface_source.h"
 #include "engine/video_output.h"
 
@@ -39,7 +41,7 @@ struct TestPatternTarget {
 
 /// See EngineOptions in lib/engine.ts.
 struct EngineOptions {
-  std::variant<SurfaceTarget, TestPatternTarget> source;
+  std::variant<SurfaceTarget, ResourceTarget, TestPatternTarget> source;
   /// Of the engine table, or "auto".
   std::string engine;
   uint32_t bitrate_kbps = 0;
@@ -73,6 +75,10 @@ class Engine final : private SourceObserver, private EncoderObserver {
   /// Of any thread.
   void RequestKeyFrame();
   void SetBitrate(uint32_t kbps);
+  /// For a source of resources. False: there are SB_MAX_STREAMS of them.
+  bool AddResource(const ResourceLayout& layout);
+  void RemoveResource(uint32_t id);
+  void ShowFrame(const ShownFrame& frame);
   EngineStats stats() const;
   /// The sink wants video again.
   void Wake() { waker_.Wake(); }
@@ -109,6 +115,7 @@ class Engine final : private SourceObserver, private EncoderObserver {
   std::atomic<bool> stop_ = false;
   std::atomic<bool> key_wanted_ = false;
   std::atomic<uint32_t> bitrate_kbps_;
+  ResourceFeed feed_;
 
   // Of the engine's thread.
   std::unique_ptr<FrameSource> source_;

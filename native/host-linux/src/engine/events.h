@@ -83,13 +83,25 @@ struct ChosenEvent {
   std::vector<TriedPath> tried;
 };
 
+/// A shown frame's pixels are not read any more; see ShownFrame.
+struct ReleasedEvent {
+  uint32_t token = 0;
+};
+
+/// A resource of the feed that has no stream: the exporter does not have it as it was described, or
+/// the guest has freed it. Its frames are released unread.
+struct RefusedEvent {
+  uint32_t resource = 0;
+  EngineError error;
+};
+
 /// The last event. No error: the stream ended in order.
 struct EndEvent {
   std::optional<EngineError> error;
 };
 
-using EngineEvent =
-    std::variant<VideoEvent, ConfigEvent, StateEvent, CursorEvent, ChosenEvent, EndEvent>;
+using EngineEvent = std::variant<VideoEvent, ConfigEvent, StateEvent, CursorEvent, ChosenEvent,
+                                 ReleasedEvent, RefusedEvent, EndEvent>;
 
 /// Takes events; called on several threads, in order for each of them. Must not block.
 class EventSink {

@@ -53,8 +53,6 @@ void SurfaceSource::OnHello(const sb_hello_reply&) {
   std::optional<SurfaceClient::Request> request;
   if (const auto* const scanout = std::get_if<ScanoutTarget>(&target_.what)) {
     request = client_->SubscribeScanout(scanout->scanout, target_.cursor);
-  } else if (const auto* const resource = std::get_if<ResourceTarget>(&target_.what)) {
-    request = client_->SubscribeResource(resource->resource, target_.cursor);
   } else if (const auto* const capture = std::get_if<CaptureTarget>(&target_.what)) {
     request = client_->SubscribeCapture(capture->capture, target_.cursor);
   }

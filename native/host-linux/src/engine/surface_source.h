@@ -15,16 +15,13 @@ namespace scanbridge::host {
 struct ScanoutTarget {
   uint32_t scanout = 0;
 };
-struct ResourceTarget {
-  sb_subscribe_resource resource{};
-};
 struct CaptureTarget {
   uint32_t capture = 0;
 };
 
 struct SurfaceTarget {
   std::string socket;
-  std::variant<ScanoutTarget, ResourceTarget, CaptureTarget> what;
+  std::variant<ScanoutTarget, CaptureTarget> what;
   bool cursor = false;
 };
 

@@ -17,7 +17,7 @@ using surface::SendStatus;
 
 constexpr uint64_t kCapabilities = SB_CAPABILITY_MEMFD | SB_CAPABILITY_DMABUF |
                                    SB_CAPABILITY_SCANOUT_INFO | SB_CAPABILITY_RESOURCES |
-                                   SB_CAPABILITY_CAPTURES;
+                                   SB_CAPABILITY_CAPTURES | SB_CAPABILITY_REFRESH;
 
 std::string CodeOf(uint32_t code) {
   return std::string("SURFACE_") + surface::ErrorName(code);
@@ -269,6 +269,7 @@ std::optional<EngineError> SurfaceClient::HandleFrame(Stream& stream, const Mess
   frame.received_at = MonotonicNow();
   frame.discontinuity = (fixed.flags & SB_FRAME_FLAG_DISCONTINUITY) != 0;
   frame.crop = fixed.crop;
+  frame.refresh = fixed.refresh;
   frame.damage_count = fixed.damage_count;
   std::memcpy(frame.damage.data(), message.Tail<sb_frame>().data(),
               fixed.damage_count * sizeof(sb_rect));
@@ -303,13 +304,18 @@ void SurfaceClient::Release(uint32_t stream, uint64_t sequence) {
   Note(connection_.Send(release));
 }
 
+uint32_t SurfaceClient::NextSerial() {
+  // Serial 0 marks events.
+  const uint32_t serial = next_serial_++;
+  if (next_serial_ == 0) next_serial_ = 1;
+  return serial;
+}
+
 template <typename T>
 std::optional<SurfaceClient::Request> SurfaceClient::Ask(sb_msg_type type, T message,
                                                          uint32_t stream) {
   if (pending_.size() == kMaxPending) return std::nullopt;
-  // Serial 0 marks events.
-  const uint32_t serial = next_serial_++;
-  if (next_serial_ == 0) next_serial_ = 1;
+  const uint32_t serial = NextSerial();
   message.header = Make<T>(type, stream, serial).header;
   pending_.push_back({serial, type, stream, std::nullopt});
   Note(connection_.Send(message));
@@ -356,6 +362,28 @@ std::optional<SurfaceClient::Request> SurfaceClient::Unsubscribe(uint32_t stream
     found->second.surfaces.clear();
   }
   return request;
+}
+
+bool SurfaceClient::IsOpen(uint32_t stream) const {
+  const auto found = streams_.find(stream);
+  return found != streams_.end() && found->second.open && !found->second.closing;
+}
+
+uint32_t SurfaceClient::Refresh(uint32_t stream, uint32_t flags,
+                                const std::optional<sb_rect>& damage) {
+  struct {
+    sb_refresh fixed;
+    sb_rect damage;
+  } message{Make<sb_refresh>(SB_MSG_REFRESH, stream, NextSerial()), damage.value_or(sb_rect{})};
+  static_assert(sizeof message == sizeof message.fixed + sizeof message.damage);
+  message.fixed.flags = flags;
+  if (damage) {
+    message.fixed.damage_count = 1;
+    message.fixed.header.length += sizeof(sb_rect);
+  }
+  Note(connection_.Send(
+      std::span(reinterpret_cast<const uint8_t*>(&message), message.fixed.header.length)));
+  return message.fixed.header.serial;
 }
 
 std::optional<SurfaceClient::Request> SurfaceClient::ConfigureScanout(

@@ -39,6 +39,8 @@ struct SurfaceFrame {
   bool discontinuity = false;
   /// Within the surface.
   sb_rect crop{};
+  /// Serial of the newest Refresh that the picture is not older than; 0: of none.
+  uint32_t refresh = 0;
   /// Within the surface; damage_count 0: all of the crop.
   std::array<sb_rect, SB_MAX_DAMAGE> damage{};
   uint32_t damage_count = 0;
@@ -102,6 +104,11 @@ class SurfaceClient {
   std::optional<Request> SubscribeResource(sb_subscribe_resource resource, bool cursor);
   std::optional<Request> SubscribeCapture(uint32_t capture, bool cursor);
   std::optional<Request> Unsubscribe(uint32_t stream);
+  /// The subscription was granted, and the stream is not over.
+  bool IsOpen(uint32_t stream) const;
+  /// Asks for the picture that there is now in a stream that is open. `flags` of sb_refresh_flag;
+  /// no damage: all of it. Returns the serial that comes back in SurfaceFrame::refresh.
+  uint32_t Refresh(uint32_t stream, uint32_t flags, const std::optional<sb_rect>& damage);
   /// Empty: too many requests.
   std::optional<Request> ConfigureScanout(sb_configure_scanout configuration);
   std::optional<Request> Ping();
@@ -128,6 +135,7 @@ class SurfaceClient {
   std::optional<Request> Subscribe(sb_msg_type type, T message, bool cursor);
   template <typename T>
   std::optional<Request> Ask(sb_msg_type type, T message, uint32_t stream);
+  uint32_t NextSerial();
   void Note(surface::SendStatus status);
   std::optional<EngineError> Handle(surface::Message& message, SurfaceObserver& observer);
   std::optional<EngineError> HandleStream(surface::Message& message, SurfaceObserver& observer);
