@@ -4,6 +4,7 @@ import { CloseCode } from '@scanbridge/protocol/viewer';
 import { type Logger, pino } from 'pino';
 import { Agents } from './agents/agents.js';
 import { AgentGate } from './agents/gate.js';
+import { LeaseDesk } from './agents/lease-desk.js';
 import type { TransportSpec } from './agents/transports/transport.js';
 import { Auth, type TokenSpec } from './auth.js';
 import { type BitrateBounds, DEFAULT_BOUNDS } from './bitrate.js';
@@ -124,7 +125,9 @@ export async function startBridge(options: BridgeOptions = {}): Promise<Bridge> 
     log,
     ...(idleAfterMs !== undefined && { idleAfterMs }),
   });
-  const agents = new Agents(factory, log);
+  const scanouts: ScanoutSource[] = [];
+  const desk = new LeaseDesk(() => scanouts, log);
+  const agents = new Agents(factory, desk, log);
   const maxViewers = options.maxViewers ?? 256;
   const streams = new StreamServer(auth, sessions, maxViewers, log);
   const probe = new EngineProbe(log);
@@ -156,7 +159,10 @@ export async function startBridge(options: BridgeOptions = {}): Promise<Bridge> 
     const title = `Test pattern ${width}x${height} at ${fps}`;
     factory.create(id ?? factory.freeId('test'), title, source);
   }
-  const scanouts = (options.scanouts ?? []).map((vm) => new ScanoutSource(vm, factory, log));
+  const agentsMayCome = gate.names.length > 0;
+  for (const vm of options.scanouts ?? []) {
+    scanouts.push(new ScanoutSource(vm, factory, log, agentsMayCome));
+  }
 
   let closing: Promise<void> | undefined;
   const close = async (): Promise<void> => {

@@ -1,5 +1,6 @@
 // A session as the HTTP API, the command line and the metrics show it.
 import type { SessionState } from '@scanbridge/protocol/viewer';
+import type { LeaseReport } from './sources/scanout-leases.js';
 import type { SourceSpec } from './worker/messages.js';
 
 /** What is known of a session, as the HTTP API shows it. */
@@ -7,6 +8,8 @@ export interface SessionReport {
   readonly id: string;
   readonly title: string;
   readonly source: SourceSpec;
+  /** The lease on its scanout, where an agent in the VM says that there is one. */
+  readonly lease?: LeaseReport;
   readonly state: SessionState;
   readonly code?: string;
   readonly message?: string;

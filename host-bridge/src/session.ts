@@ -13,6 +13,7 @@ import { Fanout } from './fanout.js';
 import { RateMeter } from './rate-meter.js';
 import { SessionCursor } from './session-cursor.js';
 import type { SessionReport } from './session-report.js';
+import type { LeaseReport } from './sources/scanout-leases.js';
 import type { CursorTexts, ViewerConnection, ViewerHost } from './viewers/connection.js';
 import type { EngineSpec, FromWorker, SourceSpec, WorkerStats } from './worker/messages.js';
 import { WorkerSupervisor } from './worker/supervisor.js';
@@ -38,6 +39,8 @@ export interface SourceControl {
   resize?(width: number, height: number): void;
   /** Passes input on. Absent: it takes none. */
   input?(events: readonly InputEvent[]): void;
+  /** Who holds the scanout that it shows. Absent, or undefined: nobody says so. */
+  lease?(): LeaseReport | undefined;
   /** Ends the source because somebody asked for it. Absent: the session is just removed. */
   end?(): void;
 }
@@ -250,10 +253,12 @@ export class Session
 
   report(): SessionReport {
     const pid = this.#supervisor.pid;
+    const lease = this.#control.lease?.();
     return {
       id: this.id,
       title: this.title,
       source: this.#source,
+      ...(lease && { lease }),
       state: this.#state.state,
       ...(this.#state.code !== undefined && { code: this.#state.code }),
       ...(this.#state.message !== undefined && { message: this.#state.message }),

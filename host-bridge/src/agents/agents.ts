@@ -10,6 +10,7 @@ import type {
   Hello,
   SessionMessage,
 } from './connection.js';
+import { isLeaseMessage, type LeaseDesk } from './lease-desk.js';
 
 /** Sessions of an agent that went away wait this long for it to come back [ms]. */
 export const AGENT_GRACE_MS = 10_000;
@@ -42,6 +43,7 @@ export class Agents implements AgentConnectionEvents {
 
   constructor(
     private readonly factory: SessionFactory,
+    private readonly desk: LeaseDesk,
     private readonly log: Logger,
   ) {}
 
@@ -66,13 +68,15 @@ export class Agents implements AgentConnectionEvents {
   message(connection: AgentConnection, message: SessionMessage): void {
     const agent = this.#byConnection.get(connection);
     if (agent?.connection !== connection) return;
-    if (message.type === 'session-open') this.#open(agent, connection, message);
+    if (isLeaseMessage(message)) this.desk.message(connection, message);
+    else if (message.type === 'session-open') this.#open(agent, connection, message);
     else this.#close(agent, message.session, message.message);
   }
 
   gone(connection: AgentConnection, reason: string): void {
     const agent = this.#byConnection.get(connection);
     this.#byConnection.delete(connection);
+    this.desk.gone(connection);
     if (!agent || this.#closed) return;
     this.log.info({ agent: agent.name, reason }, 'agent is gone');
     if (agent.connection === connection) agent.connection = undefined;

@@ -12,6 +12,7 @@ import {
 } from '@scanbridge/protocol/agent';
 import type { Logger } from 'pino';
 import { reasonOf } from '../errors.js';
+import type { LeaseMessage } from '../sources/scanout-leases.js';
 
 /** An agent says hello within this time [ms]. */
 const HELLO_LIMIT_MS = 5000;
@@ -24,7 +25,9 @@ const INPUT_BUFFER_LIMIT = 64 * 1024;
 const BUFFER_LIMIT = 1024 * 1024;
 
 export type Hello = Extract<FromAgent, { type: 'hello' }>;
-export type SessionMessage = Extract<FromAgent, { type: 'session-open' | 'session-close' }>;
+export type SessionMessage =
+  | Extract<FromAgent, { type: 'session-open' | 'session-close' }>
+  | LeaseMessage;
 
 /** What a connection tells its owner. */
 export interface AgentConnectionEvents {

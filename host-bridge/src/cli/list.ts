@@ -39,10 +39,11 @@ export async function listSessions(args: ClientArguments & { json: boolean }): P
     `${s.bitrateKbps} kbit/s`,
     String(s.viewers),
     s.engine || '-',
+    s.lease ? `${s.lease.owner}${s.lease.check === 'contradicted' ? ' (doubtful)' : ''}` : '-',
     s.title,
   ]);
-  const head = ['SESSION', 'STATE', 'SIZE', 'FPS', 'BITRATE', 'VIEWERS', 'ENGINE', 'TITLE'];
-  process.stdout.write(table([head, ...rows]));
+  const figures = ['SIZE', 'FPS', 'BITRATE', 'VIEWERS', 'ENGINE'];
+  process.stdout.write(table([['SESSION', 'STATE', ...figures, 'OWNER', 'TITLE'], ...rows]));
 }
 
 function describeEngine(report: EngineReport): string {

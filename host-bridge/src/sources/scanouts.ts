@@ -5,6 +5,7 @@ import type { Logger } from 'pino';
 import { reasonOf, type ScanoutError } from '../errors.js';
 import type { Session } from '../session.js';
 import { idPart, type SessionFactory } from '../session-factory.js';
+import { ScanoutLeases } from './scanout-leases.js';
 import { SurfaceControl } from './surface-control.js';
 
 /** Pauses between attempts to connect [ms]; the last one repeats. */
@@ -27,6 +28,8 @@ export interface ScanoutOptions {
 interface Mode {
   readonly width: number;
   readonly height: number;
+  /** [mHz]; absent: the device's choice. */
+  readonly refresh?: number;
 }
 
 interface Head {
@@ -36,9 +39,17 @@ interface Head {
 
 const DEFAULT_MODE: Mode = { width: 1280, height: 800 };
 
+/** The message that connects a display, or (no mode) disconnects it. */
+function request(scanout: number, mode: Mode | undefined) {
+  const { width = 0, height = 0, refresh = 0 } = mode ?? {};
+  return { scanout, enabled: mode ? 1 : 0, width, height, refresh, widthMm: 0, heightMm: 0 };
+}
+
 /** Follows one virtual machine through reboots and restarts; owns the sessions of its scanouts. */
 export class ScanoutSource {
   readonly name: string;
+  /** Which scanouts the agent in the VM has lent, and to whom. */
+  readonly leases = new ScanoutLeases();
   readonly #wishes = new Map<number, Mode>();
   readonly #heads = new Map<number, Head>();
   #control: SurfaceControl | undefined;
@@ -54,6 +65,8 @@ export class ScanoutSource {
     private readonly options: ScanoutOptions,
     private readonly factory: SessionFactory,
     log: Logger,
+    /** Whether the VM's agent may come: a viewer's input goes to the lease that it has on a scanout. */
+    private readonly takesInput = false,
   ) {
     this.name = idPart(options.name ?? basename(options.socket).replace(/\.[^.]*$/, ''));
     this.#log = log.child({ vm: this.name });
@@ -61,6 +74,17 @@ export class ScanoutSource {
       this.#wishes.set(scanout, options.size ?? DEFAULT_MODE);
     }
     this.#connect();
+  }
+
+  /**
+   * Connects a display with this mode, gives it another mode, or (absent) disconnects it, because the VM's agent says so.
+   * @throws {ScanoutError} when QEMU cannot be asked, or refuses
+   */
+  async configure(scanout: number, mode: Mode | undefined): Promise<void> {
+    if (!this.#control) throw new Error(`the bridge has no connection to ${this.name}`);
+    await this.#control.configure(request(scanout, mode));
+    if (mode) this.#wishes.set(scanout, mode);
+    else this.#wishes.delete(scanout);
   }
 
   /** Ends the control connection; displays that were connected stay so. The registry ends the sessions. */
@@ -93,9 +117,15 @@ export class ScanoutSource {
     if (this.#generation !== undefined && generation !== this.#generation) {
       // A guest reset puts all scanouts back to the power-on state.
       this.#log.info({ generation }, 'the guest was reset');
+      // What was lent is not lent any more; who lends it anew says so.
+      for (const scanout of this.#wishes.keys()) {
+        if (this.leases.has(scanout)) this.#wishes.delete(scanout);
+      }
+      this.leases.reset();
       for (const wanted of this.#wishes.keys()) this.#configure(wanted);
     }
     this.#generation = generation;
+    this.leases.observe(info);
     if ((flags & ScanoutFlag.ENABLED) !== 0) this.#show(scanout);
     else if (!this.#wishes.has(scanout)) this.#remove(scanout);
   }
@@ -112,10 +142,19 @@ export class ScanoutSource {
     const id = this.factory.freeId(`${this.name}-${scanout}`);
     const session = this.factory.create(id, `${this.name}, display ${scanout}`, source, {
       resize: (width, height) => {
+        // Who lent the scanout keeps its mode.
+        if (this.leases.resize(scanout, width, height)) return;
         this.#wishes.set(scanout, { width, height });
         this.#configure(scanout);
       },
-      end: () => this.#disconnect(scanout),
+      // The host has no way to a guest's seats but through the agent there, which may come later.
+      ...(this.takesInput && {
+        input: (events) => this.leases.input(scanout, events),
+      }),
+      lease: () => this.leases.report(scanout),
+      end: () => {
+        if (!this.leases.end(scanout)) this.#disconnect(scanout);
+      },
     });
     this.#heads.set(scanout, { session });
   }
@@ -123,7 +162,7 @@ export class ScanoutSource {
   #disconnect(scanout: number): void {
     this.#wishes.delete(scanout);
     this.#control
-      ?.configure({ scanout, enabled: 0, width: 0, height: 0, refresh: 0, widthMm: 0, heightMm: 0 })
+      ?.configure(request(scanout, undefined))
       .catch((error: unknown) => this.#log.warn({ scanout }, reasonOf(error)));
     const head = this.#heads.get(scanout);
     if (!head) return;
@@ -149,7 +188,7 @@ export class ScanoutSource {
     const mode = this.#wishes.get(scanout);
     if (!mode) return;
     this.#control
-      ?.configure({ scanout, enabled: 1, ...mode, refresh: 0, widthMm: 0, heightMm: 0 })
+      ?.configure(request(scanout, mode))
       .catch((error: unknown) => this.#log.warn({ scanout, ...mode }, reasonOf(error)));
   }
 
