@@ -22,7 +22,7 @@
 /* A peer of another major version is refused. */
 #define SB_SURFACE_VERSION_MAJOR 1u
 /* Grows when messages or capabilities are added; peers use the lower of both. */
-#define SB_SURFACE_VERSION_MINOR 0u
+#define SB_SURFACE_VERSION_MINOR 1u
 /* No message is longer, header included [bytes]. */
 #define SB_MAX_MESSAGE 270336u
 /* No message carries more file descriptors. */
@@ -58,14 +58,21 @@ enum sb_capability {
   SB_CAPABILITY_SCANOUT_INFO = 16, /* Client: send me SCANOUT_INFO. Server: has scanouts to describe and configure. */
   SB_CAPABILITY_RESOURCES = 32, /* SUBSCRIBE_RESOURCE is served. */
   SB_CAPABILITY_CAPTURES = 64, /* SUBSCRIBE_CAPTURE is served. */
+  SB_CAPABILITY_REFRESH = 128, /* REFRESH is served. */
 };
-#define SB_CAPABILITY_ALL 127u
+#define SB_CAPABILITY_ALL 255u
 
 /* Options of a subscription. */
 enum sb_subscribe_flag {
   SB_SUBSCRIBE_FLAG_CURSOR = 1, /* Send CURSOR messages; without it no cursor is sent. */
 };
 #define SB_SUBSCRIBE_FLAG_ALL 1u
+
+/* Where the newest pixels of a refreshed picture are. */
+enum sb_refresh_flag {
+  SB_REFRESH_FLAG_BACKING = 1, /* In the guest's memory behind the resource: the guest has drawn there and transferred nothing. */
+};
+#define SB_REFRESH_FLAG_ALL 1u
 
 /* Properties of a surface. */
 enum sb_surface_flag {
@@ -186,6 +193,7 @@ enum sb_msg_type {
   SB_MSG_RELEASE = 6,
   SB_MSG_CONFIGURE_SCANOUT = 7,
   SB_MSG_PING = 8,
+  SB_MSG_REFRESH = 9,
   SB_MSG_HELLO_REPLY = 129,
   SB_MSG_OK = 130,
   SB_MSG_ERROR = 131,
@@ -302,6 +310,16 @@ struct sb_ping {
 static_assert(sizeof(struct sb_ping) == 24, "sb_ping: size");
 static_assert(offsetof(struct sb_ping, token) == 16, "sb_ping.token: offset");
 
+/* From the client: The picture has changed, though nothing told the server: send it when the frame before it is released. Since 1.1, where the server names REFRESH. No answer but the frame. Followed by damage_count struct sb_rect. */
+struct sb_refresh {
+  struct sb_header header;
+  uint32_t flags;
+  uint32_t damage_count; /* Rectangles that follow, in pixels of the surface; 0: the whole picture has changed. */
+};
+static_assert(sizeof(struct sb_refresh) == 24, "sb_refresh: size");
+static_assert(offsetof(struct sb_refresh, flags) == 16, "sb_refresh.flags: offset");
+static_assert(offsetof(struct sb_refresh, damage_count) == 20, "sb_refresh.damage_count: offset");
+
 /* From the server: Answer to a hello that is accepted. */
 struct sb_hello_reply {
   struct sb_header header;
@@ -417,7 +435,7 @@ struct sb_frame {
   uint64_t acquire_point; /* Timeline point to wait for before reading; 0 without explicit sync. */
   uint64_t release_point; /* Timeline point that the client signals before RELEASE; 0 without explicit sync. */
   uint32_t damage_count; /* Rectangles that follow; 0: the whole crop has changed. */
-  uint32_t reserved;
+  uint32_t refresh; /* Serial of the newest REFRESH that this picture is not older than; 0: none came since the frame before. */
 };
 static_assert(sizeof(struct sb_frame) == 80, "sb_frame: size");
 static_assert(offsetof(struct sb_frame, sequence) == 16, "sb_frame.sequence: offset");
@@ -428,7 +446,7 @@ static_assert(offsetof(struct sb_frame, crop) == 40, "sb_frame.crop: offset");
 static_assert(offsetof(struct sb_frame, acquire_point) == 56, "sb_frame.acquire_point: offset");
 static_assert(offsetof(struct sb_frame, release_point) == 64, "sb_frame.release_point: offset");
 static_assert(offsetof(struct sb_frame, damage_count) == 72, "sb_frame.damage_count: offset");
-static_assert(offsetof(struct sb_frame, reserved) == 76, "sb_frame.reserved: offset");
+static_assert(offsetof(struct sb_frame, refresh) == 76, "sb_frame.refresh: offset");
 
 /* From the server: Position, visibility and shape of the hardware cursor. Followed by pixel_bytes bytes. */
 struct sb_cursor {
@@ -540,6 +558,10 @@ static inline uint32_t sb_check_header(const struct sb_header *h, enum sb_direct
     case SB_MSG_PING:
       if (from != SB_FROM_CLIENT) return SB_SURFACE_ERROR_BAD_TYPE;
       min = 24u; max = 24u; fds = 0u; needs_stream = 0u;
+      break;
+    case SB_MSG_REFRESH:
+      if (from != SB_FROM_CLIENT) return SB_SURFACE_ERROR_BAD_TYPE;
+      min = 24u; max = 280u; fds = 0u; needs_stream = 1u;
       break;
     case SB_MSG_HELLO_REPLY:
       if (from != SB_FROM_SERVER) return SB_SURFACE_ERROR_BAD_TYPE;
@@ -653,6 +675,19 @@ static inline uint32_t sb_check_message(const void *message, enum sb_direction f
       if (m.reserved > 0u) return SB_SURFACE_ERROR_BAD_VALUE;
       break;
     }
+    case SB_MSG_REFRESH: {
+      struct sb_refresh m;
+      memcpy(&m, message, sizeof m);
+      if ((m.flags & ~SB_REFRESH_FLAG_ALL) != 0) return SB_SURFACE_ERROR_BAD_VALUE;
+      if (m.damage_count > SB_MAX_DAMAGE) return SB_SURFACE_ERROR_BAD_VALUE;
+      if (h.length != 24u + m.damage_count * 16u) return SB_SURFACE_ERROR_BAD_LENGTH;
+      for (uint32_t i = 0; i < m.damage_count; i++) {
+        struct sb_rect v;
+        memcpy(&v, (const uint8_t *)message + 24u + i * 16u, sizeof v);
+        if (!sb_check_rect_(&v)) return SB_SURFACE_ERROR_BAD_VALUE;
+      }
+      break;
+    }
     case SB_MSG_HELLO_REPLY: {
       struct sb_hello_reply m;
       memcpy(&m, message, sizeof m);
@@ -711,7 +746,6 @@ static inline uint32_t sb_check_message(const void *message, enum sb_direction f
       if ((m.flags & ~SB_FRAME_FLAG_ALL) != 0) return SB_SURFACE_ERROR_BAD_VALUE;
       if (!sb_check_rect_(&m.crop)) return SB_SURFACE_ERROR_BAD_VALUE;
       if (m.damage_count > SB_MAX_DAMAGE) return SB_SURFACE_ERROR_BAD_VALUE;
-      if (m.reserved > 0u) return SB_SURFACE_ERROR_BAD_VALUE;
       if (h.length != 80u + m.damage_count * 16u) return SB_SURFACE_ERROR_BAD_LENGTH;
       for (uint32_t i = 0; i < m.damage_count; i++) {
         struct sb_rect v;

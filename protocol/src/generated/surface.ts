@@ -6,7 +6,7 @@ export const SURFACE_MAGIC = 1179861587;
 /** A peer of another major version is refused. */
 export const SURFACE_VERSION_MAJOR = 1;
 /** Grows when messages or capabilities are added; peers use the lower of both. */
-export const SURFACE_VERSION_MINOR = 0;
+export const SURFACE_VERSION_MINOR = 1;
 /** No message is longer, header included [bytes]. */
 export const MAX_MESSAGE = 270336;
 /** No message carries more file descriptors. */
@@ -53,6 +53,8 @@ export const Capability = {
   RESOURCES: 32,
   /** SUBSCRIBE_CAPTURE is served. */
   CAPTURES: 64,
+  /** REFRESH is served. */
+  REFRESH: 128,
 } as const;
 export type Capability = (typeof Capability)[keyof typeof Capability];
 
@@ -62,6 +64,13 @@ export const SubscribeFlag = {
   CURSOR: 1,
 } as const;
 export type SubscribeFlag = (typeof SubscribeFlag)[keyof typeof SubscribeFlag];
+
+/** Where the newest pixels of a refreshed picture are. */
+export const RefreshFlag = {
+  /** In the guest's memory behind the resource: the guest has drawn there and transferred nothing. */
+  BACKING: 1,
+} as const;
+export type RefreshFlag = (typeof RefreshFlag)[keyof typeof RefreshFlag];
 
 /** Properties of a surface. */
 export const SurfaceFlag = {
@@ -291,6 +300,17 @@ export interface Ping {
   readonly token: bigint;
 }
 
+/** The picture has changed, though nothing told the server: send it when the frame before it is released. Since 1.1, where the server names REFRESH. No answer but the frame. */
+export interface Refresh {
+  readonly type: 'refresh';
+  /** Stream that this is about. */
+  readonly stream: number;
+  /** Of the request; 0 or absent in events. */
+  readonly serial?: number;
+  readonly flags: number;
+  readonly damage: readonly Rect[];
+}
+
 /** Answer to a hello that is accepted. */
 export interface HelloReply {
   readonly type: 'hello_reply';
@@ -414,6 +434,8 @@ export interface Frame {
   readonly acquirePoint: bigint;
   /** Timeline point that the client signals before RELEASE; 0 without explicit sync. */
   readonly releasePoint: bigint;
+  /** Serial of the newest REFRESH that this picture is not older than; 0: none came since the frame before. */
+  readonly refresh: number;
   readonly damage: readonly Rect[];
 }
 
@@ -478,7 +500,8 @@ export type FromClient =
   | Unsubscribe
   | Release
   | ConfigureScanout
-  | Ping;
+  | Ping
+  | Refresh;
 
 /** What a server sends. */
 export type FromServer =
@@ -868,6 +891,35 @@ export const messages: readonly MessageLayout[] = [
     ]
   },
   {
+    "name": "refresh",
+    "type": 9,
+    "from": "client",
+    "stream": true,
+    "maxFds": 0,
+    "size": 24,
+    "maxSize": 280,
+    "fields": [
+      {
+        "name": "flags",
+        "type": "u32",
+        "offset": 16,
+        "flags": 1
+      },
+      {
+        "name": "damageCount",
+        "type": "u32",
+        "offset": 20,
+        "max": 16
+      }
+    ],
+    "tail": {
+      "name": "damage",
+      "type": "rect",
+      "count": "damageCount",
+      "unit": 16
+    }
+  },
+  {
     "name": "hello_reply",
     "type": 129,
     "from": "server",
@@ -1199,10 +1251,9 @@ export const messages: readonly MessageLayout[] = [
         "max": 16
       },
       {
-        "name": "reserved",
+        "name": "refresh",
         "type": "u32",
-        "offset": 76,
-        "max": 0
+        "offset": 76
       }
     ],
     "tail": {
