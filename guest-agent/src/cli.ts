@@ -2,8 +2,11 @@
 // The command line of the agent.
 import yargs, { type Argv } from 'yargs';
 import { hideBin } from 'yargs/helpers';
+import { cdi, cdiOptions } from './cli/cdi.js';
 import { devices } from './cli/devices.js';
 import { doctor } from './cli/doctor.js';
+import { kubeletPlugin, kubeletPluginOptions } from './cli/kubelet-plugin.js';
+import { leases, leasesOptions } from './cli/leases.js';
 import { run, runOptions } from './cli/run.js';
 import { desktopOptions, runDesktop } from './desktop/index.js';
 
@@ -21,6 +24,14 @@ await yargs(hideBin(process.argv))
   .usage('$0 COMMAND\n\nShows the desktops of this machine to a Scanbridge bridge.')
   .command('run', 'capture desktops and show them to the bridge', runOptions, run)
   .command('desktop', 'start a headless desktop and show it', desktopOptions, runDesktop)
+  .command('leases', 'lend scanouts of this VM to containers', leasesOptions, leases)
+  .command('cdi', 'show what containers get with --device of a lease', cdiOptions, cdi)
+  .command(
+    'kubelet-plugin',
+    'offer the scanouts of this VM to Kubernetes',
+    kubeletPluginOptions,
+    kubeletPlugin,
+  )
   .command(
     'devices',
     'list GPUs and the layouts of memory that they import',

@@ -1,5 +1,5 @@
 import type { ErrorBody, ErrorCode } from '@scanbridge/hydra/api';
-import { LeaseError } from '../leases/errors.js';
+import { LeaseError } from '../leases/index.js';
 
 /** A request that is refused. */
 export class ApiError extends Error {
@@ -30,7 +30,10 @@ const REMEDIES: Record<LeaseError['code'], readonly [status: number, remedy: str
     409,
     'release one, give the VM a second virtio-gpu device, or start another VM',
   ],
-  HOST_REFUSED: [502, 'look at the log of the bridge; it shows scanouts with --scanouts'],
+  HOST_REFUSED: [
+    502,
+    'look at the log of the bridge; it has to be started with --scanout of this VM',
+  ],
   NO_HOTPLUG: [504, 'try again; look at the log of the bridge, and at dmesg'],
   KERNEL_REFUSED: [500, 'look at the log of the agent, and at dmesg'],
   SEAT_FAILED: [500, 'look at the log of the agent'],

@@ -1,3 +1,3 @@
 export { ContainerApis } from './container-api.js';
 export { ManagerApi, type ManagerApiOptions } from './manager-api.js';
-export { cdiName, environmentOf } from './view.js';
+export { viewLease } from './view.js';

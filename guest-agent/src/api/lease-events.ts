@@ -1,9 +1,9 @@
 // Server-sent events about leases.
 import type { ServerResponse } from 'node:http';
 import type { LeaseEvent } from '@scanbridge/hydra/api';
-import type { Lease } from '../leases/lease.js';
-import type { Leases } from '../leases/manager.js';
+import type { Lease } from '../leases/index.js';
 import { ApiError } from './errors.js';
+import type { Leases } from './leases.js';
 import { viewLease } from './view.js';
 
 /** A comment is sent this often, so that either side finds a connection that is half open [ms]. */

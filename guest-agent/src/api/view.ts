@@ -1,7 +1,7 @@
 // The lease manager's words as the API's.
 import type * as api from '@scanbridge/hydra/api';
 import { SCANOUT_KIND } from '@scanbridge/hydra/api';
-import type { Lease, Scanout } from '../leases/lease.js';
+import type { Lease, Scanout } from '../leases/index.js';
 
 /** Frames a second as the manager counts them. */
 export const toMillihertz = (hertz: number): number => Math.round(hertz * 1000);
