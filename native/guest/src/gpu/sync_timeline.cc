@@ -47,4 +47,21 @@ bool SyncTimeline::Signal(int syncobj, uint64_t point) const {
   return signalled;
 }
 
+bool SyncTimeline::Reached(int syncobj, uint64_t point) const {
+  if (!usable()) return false;
+  drm_syncobj_handle import{};
+  import.fd = syncobj;
+  if (!Control(device_.get(), DRM_IOCTL_SYNCOBJ_FD_TO_HANDLE, &import)) return false;
+  uint64_t signalled = 0;
+  drm_syncobj_timeline_array query{};
+  query.handles = reinterpret_cast<uintptr_t>(&import.handle);
+  query.points = reinterpret_cast<uintptr_t>(&signalled);
+  query.count_handles = 1;
+  const bool known = Control(device_.get(), DRM_IOCTL_SYNCOBJ_QUERY, &query);
+  drm_syncobj_destroy destroy{};
+  destroy.handle = import.handle;
+  Control(device_.get(), DRM_IOCTL_SYNCOBJ_DESTROY, &destroy);
+  return known && signalled >= point;
+}
+
 }  // namespace scanbridge::guest

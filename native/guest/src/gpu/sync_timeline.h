@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Signals DRM syncobj timelines for pictures that no client has read.
+// DRM syncobj timelines: waits for a compositor's, and signals it for pictures that no client has
+// read.
 #ifndef SCANBRIDGE_GUEST_GPU_SYNC_TIMELINE_H_
 #define SCANBRIDGE_GUEST_GPU_SYNC_TIMELINE_H_
 
@@ -20,6 +21,10 @@ class SyncTimeline {
   /// Signals `point` on the timeline that `syncobj` is a descriptor of; false when the kernel
   /// refuses.
   bool Signal(int syncobj, uint64_t point) const;
+
+  /// Whether `point` was signalled on the timeline that `syncobj` is a descriptor of. Does not
+  /// wait.
+  bool Reached(int syncobj, uint64_t point) const;
 
  private:
   UniqueFd device_;

@@ -46,13 +46,22 @@ Loop::~Loop() {
 }
 
 void Loop::Post(std::function<void()> task) {
-  posted_.push_back(std::move(task));
+  {
+    const std::lock_guard lock(posted_mutex_);
+    posted_.push_back(std::move(task));
+  }
   pw_loop_signal_event(get(), posted_event_);
 }
 
 void Loop::RunPosted() {
-  while (!posted_.empty()) {
-    for (auto& task : std::exchange(posted_, {})) task();
+  for (;;) {
+    std::vector<std::function<void()>> tasks;
+    {
+      const std::lock_guard lock(posted_mutex_);
+      tasks.swap(posted_);
+    }
+    if (tasks.empty()) return;
+    for (auto& task : tasks) task();
   }
 }
 

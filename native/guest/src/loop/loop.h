@@ -10,6 +10,7 @@
 
 #include <chrono>
 #include <functional>
+#include <mutex>
 #include <vector>
 
 namespace scanbridge::guest {
@@ -39,8 +40,8 @@ class Loop {
   pw_loop* get() const { return pw_thread_loop_get_loop(thread_); }
   pw_context* context() const { return context_; }
 
-  /// Runs `task` in the loop's thread once the present event was handled. With the lock held or in
-  /// the loop's thread. This is how objects that are in the middle of a callback are destroyed.
+  /// Runs `task` in the loop's thread once the present event was handled. From any thread, without
+  /// waiting. This is how objects that are in the middle of a callback are destroyed.
   void Post(std::function<void()> task);
 
  private:
@@ -49,6 +50,7 @@ class Loop {
   pw_thread_loop* thread_ = nullptr;
   pw_context* context_ = nullptr;
   spa_source* posted_event_ = nullptr;
+  std::mutex posted_mutex_;
   std::vector<std::function<void()>> posted_;
 };
 

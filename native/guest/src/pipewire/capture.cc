@@ -14,6 +14,7 @@
 #include <system_error>
 #include <utility>
 
+#include "drm/error.h"
 #include "pipewire/picture_meta.h"
 #include "pipewire/video_format.h"
 
@@ -89,6 +90,8 @@ struct Capture::Buffer {
   std::shared_ptr<Surface> surface;
   uint64_t release_point = 0;
   bool held = false;
+  /// What the host calls its memory.
+  uint32_t resource = 0;
 };
 
 Capture::Capture(Loop& loop, Source& source, CaptureOptions options, Events events)
@@ -120,6 +123,20 @@ void Capture::Close() {
 void Capture::Resize(uint32_t width, uint32_t height) {
   options_.offer.width = width;
   options_.offer.height = height;
+  UpdateFormats();
+}
+
+void Capture::AvoidDmaBufs(std::string reason) {
+  if (!avoided_.empty()) return;
+  avoided_ = std::move(reason);
+  options_.offer.shared_memory_only = true;
+  if (events_.fallback) events_.fallback(avoided_);
+  // If the source has nothing else, this ends like any other negotiation that leads nowhere.
+  deadline_.Start(options_.connect_timeout);
+  UpdateFormats();
+}
+
+void Capture::UpdateFormats() {
   if (stream_ == nullptr || finished_) return;
   ParamList formats = BuildFormats(options_.offer);
   pw_stream_update_params(stream_, formats.pods().data(),
@@ -297,14 +314,30 @@ void Capture::OnAddBuffer(pw_buffer* pw) {
   pool_.buffers++;
   deadline_.Stop();
   if (finished_ || pw->buffer->n_datas == 0) return;
+  const spa_data& data = pw->buffer->datas[0];
+  buffers_.back()->resource = Resolve(data);
+  if (events_.buffer) events_.buffer(buffers_.back()->resource, data.type == SPA_DATA_DmaBuf);
   CaptureFormat format;
   format.width = negotiated_.raw.size.width;
   format.height = negotiated_.raw.size.height;
   format.fourcc = FourccOf(negotiated_.raw.format).value_or(0);
   format.modifier = negotiated_.has_modifier ? negotiated_.raw.modifier : DRM_FORMAT_MOD_LINEAR;
-  format.dmabuf = pw->buffer->datas[0].type == SPA_DATA_DmaBuf;
+  format.dmabuf = data.type == SPA_DATA_DmaBuf;
   format.explicit_sync = HasTimeline(*pw->buffer);
   AnnounceFormat(format);
+}
+
+uint32_t Capture::Resolve(const spa_data& data) {
+  if (!options_.resolve || data.type != SPA_DATA_DmaBuf || data.fd < 0) return 0;
+  try {
+    return options_.resolve(static_cast<int>(data.fd));
+  } catch (const DrmError& error) {
+    // Not from within PipeWire's own handling of the buffers.
+    loop_.Post([this, alive = alive_, reason = std::string(error.what())] {
+      if (*alive && !finished_) AvoidDmaBufs(reason);
+    });
+    return 0;
+  }
 }
 
 void Capture::OnRemoveBuffer(pw_buffer* pw) {
@@ -358,6 +391,11 @@ std::optional<sb_rect> Capture::ReadMeta(const spa_buffer& buffer) {
 
 void Capture::Present(Buffer& buffer, const sb_rect& crop) {
   const spa_buffer& spa = *buffer.pw->buffer;
+  // Its source is being asked for something else.
+  if (options_.resolve && spa.datas[0].type == SPA_DATA_DmaBuf && buffer.resource == 0) {
+    missed_.AddAll();
+    return Queue(buffer, false);
+  }
   if (!Describe(buffer)) {
     Queue(buffer, false);
     missed_.AddAll();
@@ -430,6 +468,7 @@ bool Capture::Describe(Buffer& buffer) {
   auto surface = std::make_shared<Surface>();
   description.surface = next_surface_++;
   surface->description = description;
+  surface->resource = buffer.resource;
   for (uint32_t i = 0; i < spa.n_datas; i++) {
     const int fd = ::fcntl(static_cast<int>(spa.datas[i].fd), F_DUPFD_CLOEXEC, 0);
     if (fd < 0) return false;
@@ -488,7 +527,12 @@ void Capture::OnTimeout() {
   if (watch_->linked() && !has_format_) {
     return Fail(CaptureErrorCode::kNoFormat,
                 node + " agreed to no format within " + time +
-                    ". It offers no format, modifier or memory that a capture takes.");
+                    ". It offers no format, modifier or memory that a capture takes." +
+                    (avoided_.empty() ? "" : " Its dma-bufs are of no use: " + avoided_));
+  }
+  if (!avoided_.empty()) {
+    return Fail(CaptureErrorCode::kNoFormat,
+                node + " offers dma-bufs only, which are of no use here: " + avoided_);
   }
   Fail(CaptureErrorCode::kTimeout,
        watch_->linked()

@@ -72,6 +72,9 @@ struct CaptureOptions {
   /// DRM render node of the GPU that explicit sync is signalled through; empty: no explicit sync.
   std::string render_node;
   std::chrono::milliseconds connect_timeout{5000};
+  /// Tells what the host calls a dma-buf, once for each buffer that PipeWire adds; throws DrmError.
+  /// Empty: nobody asks. Where it throws, the source is asked for shared memory instead.
+  std::function<uint32_t(int dmabuf)> resolve;
 };
 
 class Capture {
@@ -79,6 +82,11 @@ class Capture {
   struct Events {
     std::function<void(CaptureState)> state;
     std::function<void(const CaptureFormat&)> format;
+    /// PipeWire added a buffer; `resource` is 0 where nothing was resolved. May be empty.
+    std::function<void(uint32_t resource, bool dmabuf)> buffer;
+    /// The source's dma-bufs cannot be used, for this reason, and it is asked for shared memory.
+    /// May be empty.
+    std::function<void(const std::string& reason)> fallback;
     std::function<void(const CaptureError&)> error;
     /// Nothing follows; the owner may destroy the capture, though not from within.
     std::function<void()> ended;
@@ -98,8 +106,12 @@ class Capture {
 
   /// Ends the capture in good order; `ended` follows.
   void Close();
+  /// Ends it with an error of whoever uses its pictures.
+  void Abandon(CaptureErrorCode code, std::string message) { Fail(code, std::move(message)); }
   /// See FormatOffer; for sources that leave the size to their consumer.
   void Resize(uint32_t width, uint32_t height);
+  /// Takes shared memory only from here on: nobody can use the source's dma-bufs, for this reason.
+  void AvoidDmaBufs(std::string reason);
   const PoolCounters& pool() const { return pool_; }
 
  private:
@@ -115,6 +127,9 @@ class Capture {
   void OnRemoveBuffer(pw_buffer* buffer);
   void OnProcess();
   void OnTimeout();
+  void UpdateFormats();
+  /// What the host calls the buffer's memory; 0 when it has no name, or is of no use.
+  uint32_t Resolve(const spa_data& data);
 
   /// Takes what the buffer says besides its picture; the crop when there is a picture.
   std::optional<sb_rect> ReadMeta(const spa_buffer& buffer);
@@ -158,6 +173,8 @@ class Capture {
   uint64_t sequence_ = 0;
   uint32_t next_surface_ = 1;
   uint32_t bad_in_a_row_ = 0;
+  /// Why dma-bufs are not taken any more.
+  std::string avoided_;
   std::vector<std::unique_ptr<Buffer>> buffers_;
   PoolCounters pool_;
   bool finished_ = false;

@@ -134,8 +134,10 @@ ParamList BuildFormats(const FormatOffer& offer) {
   spa_pod_builder builder{};
   spa_pod_builder_init(&builder, list.memory_.data(), static_cast<uint32_t>(list.memory_.size()));
   const auto add = [&](bool fixed_size) {
-    for (const VideoFormat& format : kVideoFormats) {
-      list.pods_.push_back(BuildModifierFormat(builder, offer, format, fixed_size));
+    if (!offer.shared_memory_only) {
+      for (const VideoFormat& format : kVideoFormats) {
+        list.pods_.push_back(BuildModifierFormat(builder, offer, format, fixed_size));
+      }
     }
     list.pods_.push_back(BuildSharedMemoryFormat(builder, offer, fixed_size));
   };

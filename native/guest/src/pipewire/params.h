@@ -27,6 +27,8 @@ struct FormatOffer {
   /// Of the GPU; LINEAR is offered for every format in any case, because it can be mapped without a
   /// GPU.
   std::vector<FormatModifiers> gpu;
+  /// Nobody can use the source's dma-bufs.
+  bool shared_memory_only = false;
 };
 
 /// A format as negotiated.

@@ -19,6 +19,8 @@ struct Surface {
   /// Everything but the header. `description.surface` is unique within the source.
   sb_surface description{};
   surface::FdList fds;
+  /// virtio-gpu resource of the memory; 0 when it has none or nobody asked.
+  uint32_t resource = 0;
 };
 
 /// One picture that its producer may not touch until it is given back. Shared by the source, which

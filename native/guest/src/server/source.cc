@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "server/stream.h"
+#include "server/subscriber.h"
 
 namespace scanbridge::guest {
 
@@ -12,7 +12,7 @@ template <typename Call>
 void Source::ForEachStream(Call call) {
   // A stream whose client cannot take what it is given ends, and with that leaves the list.
   for (size_t i = 0; i < streams_.size();) {
-    Stream* stream = streams_[i];
+    Subscriber* stream = streams_[i];
     call(*stream);
     if (i < streams_.size() && streams_[i] == stream) i++;
   }
@@ -29,7 +29,7 @@ void Source::Present(std::shared_ptr<Picture> picture, const Damage& damage) {
   newest_ = std::move(picture);
   newest_sent_ = false;
   if (state_ != SB_STREAM_STATE_ACTIVE) SetState(SB_STREAM_STATE_ACTIVE);
-  ForEachStream([&](Stream& stream) { stream.OnPicture(damage); });
+  ForEachStream([&](Subscriber& stream) { stream.OnPicture(damage); });
 }
 
 void Source::NoteSkipped() {
@@ -38,23 +38,23 @@ void Source::NoteSkipped() {
 }
 
 void Source::CursorChanged() {
-  ForEachStream([&](Stream& stream) { stream.OnCursor(); });
+  ForEachStream([&](Subscriber& stream) { stream.OnCursor(); });
 }
 
 void Source::SetState(sb_stream_state state) {
   if (state == state_) return;
   state_ = state;
-  ForEachStream([&](Stream& stream) { stream.OnState(); });
+  ForEachStream([&](Subscriber& stream) { stream.OnState(); });
 }
 
 void Source::Reset(sb_reset_reason reason) {
   if (newest_) newest_->Forget();
   newest_.reset();
-  ForEachStream([&](Stream& stream) { stream.OnReset(reason); });
+  ForEachStream([&](Subscriber& stream) { stream.OnReset(reason); });
 }
 
 void Source::DropSurface(uint32_t surface) {
-  ForEachStream([&](Stream& stream) { stream.OnSurfaceGone(surface); });
+  ForEachStream([&](Subscriber& stream) { stream.OnSurfaceGone(surface); });
   if (newest_ && newest_->content().surface->description.surface == surface) {
     newest_->Forget();
     newest_.reset();
@@ -65,13 +65,13 @@ void Source::End(sb_surface_error code, const std::string& text) {
   if (std::exchange(ended_, true)) return;
   newest_.reset();
   // A stream detaches itself while it ends.
-  for (Stream* stream : std::vector<Stream*>(streams_)) stream->OnEnd(code, text);
+  for (Subscriber* stream : std::vector<Subscriber*>(streams_)) stream->OnEnd(code, text);
   streams_.clear();
 }
 
 bool Source::ReclaimOldest() {
   Picture* oldest = nullptr;
-  for (const Stream* stream : streams_) {
+  for (const Subscriber* stream : streams_) {
     Picture* picture = stream->outstanding();
     if (picture == nullptr || picture == newest_.get() || !picture->held()) continue;
     if (oldest == nullptr || picture->content().sequence < oldest->content().sequence) {
@@ -84,11 +84,11 @@ bool Source::ReclaimOldest() {
   return true;
 }
 
-void Source::Attach(Stream& stream) {
+void Source::Attach(Subscriber& stream) {
   streams_.push_back(&stream);
 }
 
-void Source::Detach(Stream& stream) {
+void Source::Detach(Subscriber& stream) {
   std::erase(streams_, &stream);
 }
 

@@ -26,7 +26,7 @@
 
 namespace scanbridge::guest {
 
-class Stream;
+class Subscriber;
 
 class Source {
  public:
@@ -65,11 +65,11 @@ class Source {
   /// none.
   bool ReclaimOldest();
 
-  // What streams do.
+  // What subscribers do.
 
-  void Attach(Stream& stream);
-  void Detach(Stream& stream);
-  /// A stream sent the newest picture to its client.
+  void Attach(Subscriber& stream);
+  void Detach(Subscriber& stream);
+  /// A subscriber sent the newest picture to its client.
   void NoteSent();
 
   const std::shared_ptr<Picture>& newest() const { return newest_; }
@@ -84,7 +84,7 @@ class Source {
   void ForEachStream(Call call);
 
   const uint32_t id_;
-  std::vector<Stream*> streams_;
+  std::vector<Subscriber*> streams_;
   std::shared_ptr<Picture> newest_;
   bool newest_sent_ = false;
   Cursor cursor_;

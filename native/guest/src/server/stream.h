@@ -19,13 +19,14 @@
 
 #include "server/damage.h"
 #include "server/picture.h"
+#include "server/subscriber.h"
 
 namespace scanbridge::guest {
 
 class Client;
 class Source;
 
-class Stream {
+class Stream final : public Subscriber {
  public:
   enum class ReleaseResult { kDone, kIgnored, kNeverSent };
 
@@ -33,7 +34,7 @@ class Stream {
   Stream(Client& client, Source& source, uint32_t id, uint32_t flags);
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
-  ~Stream();
+  ~Stream() override;
 
   uint32_t id() const { return id_; }
 
@@ -43,17 +44,17 @@ class Stream {
   /// The client's send queue is empty again.
   void OnWritable();
   /// The frame that the client reads, or nullptr.
-  Picture* outstanding() const { return outstanding_.get(); }
+  Picture* outstanding() const override { return outstanding_.get(); }
 
   // The source's events.
 
-  void OnPicture(const Damage& damage);
-  void OnCursor();
-  void OnState();
-  void OnReset(sb_reset_reason reason);
-  void OnSurfaceGone(uint32_t surface);
+  void OnPicture(const Damage& damage) override;
+  void OnCursor() override;
+  void OnState() override;
+  void OnReset(sb_reset_reason reason) override;
+  void OnSurfaceGone(uint32_t surface) override;
   /// Destroys this stream.
-  void OnEnd(sb_surface_error code, const std::string& text);
+  void OnEnd(sb_surface_error code, const std::string& text) override;
 
  private:
   // Sequences that a RELEASE crossing a RESET may still name. More resets than this within one
