@@ -57,7 +57,7 @@ export interface Lease extends ScanoutMode {
   readonly keep: boolean;
   readonly state: LeaseState;
   readonly holder: LeaseHolder | undefined;
-  /** A folder of this lease alone, mode 0700, the user's: has the sockets `seat` (seatd) and `bus` (D-Bus, logind). */
+  /** A folder of this lease alone. Its sockets `seat` (seatd) and `bus` (D-Bus, for logind) are the user's, mode 0600. */
   readonly directory: string;
   /** Nodes of input devices that are this lease's: a container shows them, and no others. */
   readonly inputs: readonly string[];

@@ -77,8 +77,8 @@ interface LeaseAddon {
   listVirtioGpus(): VirtioGpu[];
   /** Opens a DRM node and becomes its master; EBUSY where another process is. */
   openMaster(card: string): Descriptor;
-  /** `probe`: asks the device anew; else what was known last. */
-  listHeads(master: Descriptor, probe: boolean): Head[];
+  /** `probe`: the connector of which the driver is asked anew, 0 for none; of the others it tells what was known last. */
+  listHeads(master: Descriptor, probe: number): Head[];
   /** The mode that a CRTC has. */
   currentMode(master: Descriptor, crtc: number): DisplayMode;
   /** Lends connector, CRTC and planes until the last copy of the descriptor is closed, or the lease is revoked. */

@@ -43,12 +43,12 @@ Napi::Value OpenMasterFunction(const Napi::CallbackInfo& info) {
   return Descriptor::New(info.Env(), OpenMaster(info[0].As<Napi::String>().Utf8Value()));
 }
 
-// listHeads(master, probe)
+// listHeads(master, connector)
 Napi::Value ListHeadsFunction(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   Napi::Array list = Napi::Array::New(env);
   for (const Head& head :
-       ListHeads(Descriptor::Get(info[0]), info[1].As<Napi::Boolean>().Value())) {
+       ListHeads(Descriptor::Get(info[0]), info[1].As<Napi::Number>().Uint32Value())) {
     Napi::Object object = Napi::Object::New(env);
     object.Set("scanout", head.scanout);
     object.Set("connector", head.connector);

@@ -156,7 +156,7 @@ UniqueFd OpenMaster(const std::string& card) {
   return fd;
 }
 
-std::vector<Head> ListHeads(int master, bool probe) {
+std::vector<Head> ListHeads(int master, uint32_t probe) {
   const Resources resources(drmModeGetResources(master));
   if (!resources) ThrowErrno("cannot list the objects of the DRM device");
   std::vector<PlaneInfo> planes = ListPlanes(master);
@@ -164,8 +164,8 @@ std::vector<Head> ListHeads(int master, bool probe) {
   uint32_t taken = 0;
   for (int i = 0; i < resources->count_connectors; i++) {
     const uint32_t id = resources->connectors[i];
-    const Connector connector(probe ? drmModeGetConnector(master, id)
-                                    : drmModeGetConnectorCurrent(master, id));
+    const Connector connector(probe == id ? drmModeGetConnector(master, id)
+                                          : drmModeGetConnectorCurrent(master, id));
     // Connectors may go while they are listed.
     if (!connector) continue;
     const uint32_t possible = PossibleCrtcs(master, *connector) & ~taken;

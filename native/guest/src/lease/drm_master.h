@@ -58,8 +58,9 @@ std::vector<DrmDevice> ListVirtioGpus();
 /// Opens a node and becomes its master; EBUSY where another process is.
 UniqueFd OpenMaster(const std::string& card);
 
-/// `probe`: asks the device anew which displays there are; else tells what was known last.
-std::vector<Head> ListHeads(int master, bool probe);
+/// `probe`: of this connector (0: of none) the driver is asked anew; of the others it tells what
+/// was known last.
+std::vector<Head> ListHeads(int master, uint32_t probe);
 
 /// The mode that a CRTC has now; width 0 when it is off.
 DisplayMode CurrentMode(int master, uint32_t crtc);
