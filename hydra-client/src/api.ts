@@ -71,6 +71,9 @@ export const Lease = z
       .optional()
       .describe('The process that opened it, as the agent sees it'),
     directory: z.string().describe("Folder of the lease's sockets and token"),
+    nodes: z
+      .array(z.string())
+      .describe('Device nodes that a container on it shows: render node and input devices'),
     environment: z
       .record(z.string(), z.string())
       .describe('For a compositor that sees the folder at the same path'),
