@@ -303,8 +303,8 @@ function summary(rounds: readonly Round[]): Record<string, number> {
 export const benchmark: Benchmark = {
   about: `from a guest's flush to a client that has the picture, ${SIZE.width}x${SIZE.height} at ${RATE} flips a second, 2D`,
   async run({ quick, progress }) {
-    const rounds = quick ? 1 : 7;
-    const seconds = quick ? 4 : 15;
+    const rounds = quick ? 1 : 5;
+    const seconds = quick ? 4 : 12;
     const directory = await mkdtemp(join(tmpdir(), 'scanbridge-bench-'));
     const flippers: Flipper[] = [];
     try {
