@@ -1,16 +1,15 @@
 // The agent: sources on one side, the bridge on the other.
 import { randomUUID } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { SurfaceServer } from '@scanbridge/native-guest';
 import { MAX_AGENT_SESSIONS, type ToAgent } from '@scanbridge/protocol/agent';
 import type { Logger } from 'pino';
 import { BridgeConnection } from './connection.js';
 import { OptionError } from './errors.js';
+import { Resources } from './pictures/resources.js';
+import { Surfaces } from './pictures/surfaces.js';
+import type { PictureLink, PictureWay } from './pictures/way.js';
 import { Session } from './session.js';
 import type { Source } from './sources/source.js';
-import type { BridgeAddress } from './transports.js';
+import { type BridgeAddress, isOnThisMachine } from './transports.js';
 
 export interface AgentOptions {
   /** Where the bridge may be; tried in this order. */
@@ -18,7 +17,7 @@ export interface AgentOptions {
   /** For people; at most 64 characters. */
   name: string;
   sources: Source[];
-  /** Where surfaces are served. Default: a new private folder in XDG_RUNTIME_DIR or the temporary folder. */
+  /** Where surfaces are served, see Surfaces.serve. Of no meaning where the bridge is outside of this VM. */
   socket?: string;
   log: Logger;
 }
@@ -26,14 +25,13 @@ export interface AgentOptions {
 /** Shows desktops to a bridge from start() to close(), whatever becomes of either meanwhile. */
 export class Agent {
   readonly #sessions: Session[];
-  /** Ids of sessions that the bridge knows on the present connection. */
-  readonly #announced = new Set<string>();
+  /** Sessions that the bridge was told of on the present connection. */
+  readonly #links = new Map<string, PictureLink>();
   readonly #connection: BridgeConnection;
 
   private constructor(
     private readonly options: AgentOptions,
-    private readonly server: SurfaceServer,
-    private readonly folder: string | undefined,
+    private readonly way: PictureWay,
   ) {
     const { log } = options;
     const events = {
@@ -47,19 +45,23 @@ export class Agent {
           for (const session of this.#sessions) this.#announce(session);
         },
         message: (message) => this.#onMessage(message),
-        disconnected: () => this.#announced.clear(),
+        disconnected: () => {
+          for (const id of [...this.#links.keys()]) this.#unlink(id);
+        },
       },
       log,
     );
     this.#sessions = options.sources.map(
-      (source) => new Session(source, server, events, log.child({ session: source.id })),
+      (source) => new Session(source, way.host, events, log.child({ session: source.id })),
     );
   }
 
   /**
-   * Begins to serve surfaces, to capture, and to look for the bridge.
+   * Begins to capture and to look for the bridge. A bridge on this machine is given surfaces; one that is reached out of
+   * a VM is given ids of virtio-gpu resources.
    * @throws {OptionError} when the sources cannot all be shown
    * @throws {SurfaceServerError} when the surfaces cannot be served
+   * @throws {VirtioGpuError} when ids are wanted and there is no virtio-gpu
    */
   static async start(options: AgentOptions): Promise<Agent> {
     const ids = new Set(options.sources.map((source) => source.id));
@@ -67,45 +69,51 @@ export class Agent {
     if (ids.size === 0 || ids.size > MAX_AGENT_SESSIONS) {
       throw new OptionError(`An agent shows 1 to ${MAX_AGENT_SESSIONS} desktops, not ${ids.size}.`);
     }
-    const folder =
-      options.socket === undefined
-        ? await mkdtemp(join(process.env.XDG_RUNTIME_DIR ?? tmpdir(), 'scanbridge-agent-'))
-        : undefined;
-    try {
-      const path = options.socket ?? join(folder as string, 'surface');
-      return new Agent(options, new SurfaceServer({ path, name: options.name }), folder);
-    } catch (error) {
-      if (folder !== undefined) await rm(folder, { recursive: true, force: true });
-      throw error;
-    }
+    const way = options.bridge.every(isOnThisMachine)
+      ? await Surfaces.serve(options.name, options.socket)
+      : Resources.open();
+    return new Agent(options, way);
   }
 
-  /** Tells the bridge, ends all captures and removes the socket. */
+  /** Tells the bridge, and ends all captures. */
   async close(): Promise<void> {
-    for (const session of this.#announced)
+    for (const session of [...this.#links.keys()]) {
+      this.#unlink(session);
       this.#connection.send({ type: 'session-close', session });
+    }
     await this.#connection.close();
     await Promise.all(this.#sessions.map((session) => session.close()));
-    await this.server.close();
-    if (this.folder !== undefined) await rm(this.folder, { recursive: true, force: true });
+    await this.way.close();
   }
 
   #announce(session: Session): void {
     const { open, source } = session;
     if (open === undefined || !this.#connection.connected) return;
-    this.#announced.add(source.id);
+    this.#unlink(source.id);
+    const link = this.way.link(
+      source.id,
+      open.capture,
+      (message) => this.#connection.send(message),
+      this.options.log.child({ session: source.id }),
+    );
+    this.#links.set(source.id, link);
     this.#connection.send({
       type: 'session-open',
       session: source.id,
       title: source.title,
-      source: { kind: 'capture', socket: this.server.path, capture: open.capture.id },
+      source: link.source,
       input: open.input !== undefined,
       resizable: open.resize !== undefined,
     });
   }
 
+  #unlink(id: string): boolean {
+    this.#links.get(id)?.close();
+    return this.#links.delete(id);
+  }
+
   #withdraw(session: Session, reason: Error): void {
-    if (!this.#announced.delete(session.source.id)) return;
+    if (!this.#unlink(session.source.id)) return;
     this.#connection.send({
       type: 'session-close',
       session: session.source.id,
@@ -115,6 +123,15 @@ export class Agent {
   }
 
   #onMessage(message: ToAgent): void {
+    if (message.type === 'release') {
+      // One that crosses its session's end is of nobody.
+      for (const link of this.#links.values()) {
+        if (link.source.kind === 'resource' && link.source.stream === message.stream) {
+          link.message(message);
+        }
+      }
+      return;
+    }
     if (!('session' in message) || message.session === undefined) return;
     const session = this.#sessions.find((s) => s.source.id === message.session);
     const log = this.options.log.child({ session: message.session });
@@ -127,9 +144,11 @@ export class Agent {
       });
       return;
     }
+    const link = this.#links.get(message.session);
     switch (message.type) {
       case 'session-accepted':
         log.info({ id: message.id }, 'the bridge shows the desktop');
+        link?.accepted();
         break;
       case 'session-input':
         session.open?.input?.(message.events);
@@ -138,11 +157,15 @@ export class Agent {
         session.open?.resize?.(message.width, message.height);
         break;
       case 'session-close':
-        this.#announced.delete(message.session);
+        this.#unlink(message.session);
         log.warn(`the bridge ended the session: ${message.message ?? 'no reason given'}`);
         break;
       case 'error':
-        this.#announced.delete(message.session);
+        if (message.resource !== undefined) {
+          link?.message(message);
+          break;
+        }
+        this.#unlink(message.session);
         log.error({ code: message.code }, `the bridge does not show it: ${message.message}`);
         break;
     }

@@ -1,6 +1,6 @@
 // One desktop, kept open: when its source is lost it is opened again as soon as it is back.
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { SurfaceServer } from '@scanbridge/native-guest';
+import type { CaptureHost } from '@scanbridge/native-guest';
 import type { Logger } from 'pino';
 import { Backoff } from './backoff.js';
 import type { OpenSource, Source } from './sources/source.js';
@@ -22,7 +22,7 @@ export class Session {
 
   constructor(
     readonly source: Source,
-    private readonly server: SurfaceServer,
+    private readonly host: CaptureHost,
     private readonly events: SessionEvents,
     private readonly log: Logger,
   ) {
@@ -49,7 +49,7 @@ export class Session {
     while (!signal.aborted) {
       let opened: OpenSource;
       try {
-        opened = await this.source.open(this.server, signal);
+        opened = await this.source.open(this.host, signal);
       } catch (error) {
         const reason = error as Error & { code?: string };
         // The same reason again and again is said once.

@@ -23,6 +23,11 @@ export type BridgeAddress =
       readonly token?: string;
     };
 
+/** Whether who listens there runs on this machine for sure, so that descriptors can be passed. */
+export function isOnThisMachine(address: BridgeAddress): boolean {
+  return address.kind === 'unix';
+}
+
 /** As the command line spells it, for logs. */
 export function nameOf(address: BridgeAddress): string {
   switch (address.kind) {

@@ -4,6 +4,7 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { AgentSource } from '@scanbridge/protocol/agent';
 import test from 'ava';
 import { pino } from 'pino';
 import { Agent, MutterSource } from '../src/index.js';
@@ -11,6 +12,11 @@ import { FakeBridge } from './fake-bridge.js';
 import { Session } from './session.js';
 
 const log = pino({ level: 'silent' });
+
+function captureOf(source: AgentSource): Extract<AgentSource, { kind: 'capture' }> {
+  if (source.kind !== 'capture') throw new Error(`the source is of kind ${source.kind}`);
+  return source;
+}
 
 test.serial('a desktop is shown, withdrawn when it goes away, and shown again', async (t) => {
   const session = await Session.start();
@@ -37,22 +43,23 @@ test.serial('a desktop is shown, withdrawn when it goes away, and shown again', 
   try {
     const opened = await bridge.next('session-open');
     t.like(opened, { session: 'desktop', input: true, resizable: true });
-    t.is(opened.source.socket, join(folder, 'surface'));
-    const socket = connect(opened.source.socket);
+    const first = captureOf(opened.source);
+    t.is(first.socket, join(folder, 'surface'));
+    const socket = connect(first.socket);
     await once(socket, 'connect');
     socket.destroy();
 
     // The bridge goes away: the desktop stays, with the same capture.
     await bridge.close();
     bridge = await FakeBridge.listen(path);
-    t.is((await bridge.next('session-open')).source.capture, opened.source.capture);
+    t.is(captureOf((await bridge.next('session-open')).source).capture, first.capture);
 
     // The compositor goes away.
     await session.stopMutter();
     t.is((await bridge.next('session-close')).code, 'SOURCE_FAILED');
     await session.startMutter();
     const again = await bridge.next('session-open');
-    t.true(again.source.capture > opened.source.capture);
+    t.true(captureOf(again.source).capture > first.capture);
 
     // PipeWire goes away; Mutter connects to the new one.
     await session.killPipeWire();

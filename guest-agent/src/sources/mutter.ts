@@ -1,9 +1,9 @@
 // A desktop of Mutter: GNOME Shell, or mutter --headless.
 import {
+  type CaptureHost,
   type CursorMode,
   type MutterRecord,
   openMutterScreenCast,
-  type SurfaceServer,
 } from '@scanbridge/native-guest';
 import { captureLost, captureReady, type OpenSource, type Source } from './source.js';
 
@@ -31,7 +31,7 @@ export class MutterSource implements Source {
     this.title = 'monitor' in options.record ? `Desktop ${options.record.monitor}` : 'Desktop';
   }
 
-  async open(server: SurfaceServer, signal: AbortSignal): Promise<OpenSource> {
+  async open(host: CaptureHost, signal: AbortSignal): Promise<OpenSource> {
     const { busAddress, cursor, maxFps, remote } = this.options;
     const cast = await openMutterScreenCast({
       record: this.#record,
@@ -39,7 +39,7 @@ export class MutterSource implements Source {
       input: true,
       ...(busAddress !== undefined && { busAddress }),
     });
-    const capture = server.addCapture({
+    const capture = host.addCapture({
       node: cast.nodeId,
       maxFps,
       ...(cast.size !== undefined && { size: cast.size }),

@@ -1,5 +1,5 @@
 // A PipeWire node that somebody else made.
-import type { SurfaceServer } from '@scanbridge/native-guest';
+import type { CaptureHost } from '@scanbridge/native-guest';
 import { captureLost, captureReady, type OpenSource, type Source } from './source.js';
 
 export interface NodeOptions {
@@ -18,8 +18,8 @@ export class NodeSource implements Source {
     this.title = `PipeWire node ${options.node}`;
   }
 
-  async open(server: SurfaceServer, signal: AbortSignal): Promise<OpenSource> {
-    const capture = server.addCapture(this.options);
+  async open(host: CaptureHost, signal: AbortSignal): Promise<OpenSource> {
+    const capture = host.addCapture(this.options);
     const lost = captureLost(capture);
     try {
       await captureReady(capture, signal);

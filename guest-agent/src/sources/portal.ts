@@ -1,9 +1,5 @@
 // Any desktop with xdg-desktop-portal.
-import {
-  type CursorMode,
-  openPortalScreenCast,
-  type SurfaceServer,
-} from '@scanbridge/native-guest';
+import { type CaptureHost, type CursorMode, openPortalScreenCast } from '@scanbridge/native-guest';
 import { SourceError } from '../errors.js';
 import { captureLost, captureReady, type OpenSource, type Source } from './source.js';
 
@@ -25,7 +21,7 @@ export class PortalSource implements Source {
     this.id = options.id;
   }
 
-  async open(server: SurfaceServer, signal: AbortSignal): Promise<OpenSource> {
+  async open(host: CaptureHost, signal: AbortSignal): Promise<OpenSource> {
     const { busAddress, cursor, maxFps } = this.options;
     const session = await openPortalScreenCast({
       cursor,
@@ -37,7 +33,7 @@ export class PortalSource implements Source {
       const [stream] = session.streams;
       if (stream === undefined) throw new SourceError('SOURCE_FAILED', 'The portal cast nothing.');
       const fd = await session.openPipeWireRemote();
-      const capture = server.addCapture({ node: stream.nodeId, fd, maxFps });
+      const capture = host.addCapture({ node: stream.nodeId, fd, maxFps });
       const lost = Promise.race([
         captureLost(capture),
         new Promise<Error>((resolve) => session.once('closed', resolve)),

@@ -1,5 +1,5 @@
 // What every kind of source has in common.
-import type { Capture, SurfaceServer } from '@scanbridge/native-guest';
+import type { Capture, CaptureHost } from '@scanbridge/native-guest';
 import type { InputEvent } from '@scanbridge/protocol/viewer';
 
 /** How a desktop is found. It can be opened again and again, once at a time. */
@@ -12,7 +12,7 @@ export interface Source {
    * Opens it and begins to capture.
    * @throws {Error} with a message for a person
    */
-  open(server: SurfaceServer, signal: AbortSignal): Promise<OpenSource>;
+  open(host: CaptureHost, signal: AbortSignal): Promise<OpenSource>;
 }
 
 /** A desktop that is being captured. */

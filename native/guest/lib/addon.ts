@@ -6,6 +6,13 @@ import type { Gpu } from './gpu.js';
 import type { CursorMode } from './mutter.js';
 import type { PortalStream } from './portal.js';
 import type { SurfaceServerStats } from './surface-server.js';
+import type {
+  ResourceCaptureStats,
+  ResourceFrame,
+  ResourceGeometry,
+  SourceBuffer,
+  VirtioGpuNode,
+} from './virtio-gpu.js';
 
 export type NativeCaptureEvent =
   | { type: 'state'; state: CaptureState }
@@ -29,17 +36,45 @@ export interface NativeCaptureOptions {
 }
 
 export interface NativeCapture {
-  readonly id: number;
   stats(): CaptureStats;
   resize(width: number, height: number): void;
   close(): void;
+}
+
+export interface NativeSurfaceCapture extends NativeCapture {
+  readonly id: number;
+}
+
+export type NativeResourceEvent =
+  | NativeCaptureEvent
+  | { type: 'started'; token: number }
+  | ({ type: 'geometry' } & ResourceGeometry)
+  | ({ type: 'frame' } & ResourceFrame)
+  | { type: 'gone'; resource: number }
+  | { type: 'pause' }
+  | ({ type: 'buffer' } & SourceBuffer)
+  | { type: 'fallback'; reason: string };
+
+export interface NativeResourceCapture extends NativeCapture {
+  stats(): ResourceCaptureStats;
+  /** `started` with the same token comes before what follows from this. */
+  start(token: number): void;
+  stop(): void;
+  release(sequence: number): void;
+  avoidDmaBufs(reason: string): void;
+}
+
+export interface NativeVirtioGpu {
+  readonly path: string;
+  readonly rendering: boolean;
+  resolve(dmabuf: number): { resource: number; size: number };
 }
 
 export interface NativeServer {
   addCapture(
     options: NativeCaptureOptions,
     event: (event: NativeCaptureEvent) => void,
-  ): NativeCapture;
+  ): NativeSurfaceCapture;
   stats(): SurfaceServerStats;
   close(): void;
 }
@@ -88,6 +123,13 @@ interface Addon {
         | NativeSessionEvent,
     ) => void,
   ) => NativePortal;
+  VirtioGpu: new (path: string) => NativeVirtioGpu;
+  ResourceCapture: new (
+    gpu: NativeVirtioGpu,
+    options: Omit<NativeCaptureOptions, 'renderNode'>,
+    event: (event: NativeResourceEvent) => void,
+  ) => NativeResourceCapture;
+  listVirtioGpus(): VirtioGpuNode[];
   listGpus(): Gpu[];
 }
 

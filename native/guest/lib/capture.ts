@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events';
-import type { NativeCapture, NativeCaptureEvent, NativeServer } from './addon.js';
+import type { NativeCapture, NativeCaptureEvent, NativeCaptureOptions } from './addon.js';
 import { CaptureError, type CaptureErrorCode } from './errors.js';
 
 export interface CaptureOptions {
@@ -16,8 +16,6 @@ export interface CaptureOptions {
    * Mutter); any other source keeps its own.
    */
   size?: { width: number; height: number };
-  /** DRM render node whose modifiers are offered. Default: the first there is; null: shared memory and LINEAR only. */
-  renderNode?: string | null;
   /** Time until the first buffers must be there [ms]. Default 5000. */
   connectTimeout?: number;
 }
@@ -43,7 +41,7 @@ export interface CaptureStats {
   pictures: number;
   /** Pictures of these that were replaced by a newer one before any client took them. */
   replaced: number;
-  /** FRAME messages sent, over all clients. */
+  /** Frames sent, over all clients. */
   frames: number;
   /** Streams of clients that are open now. */
   streams: number;
@@ -63,41 +61,41 @@ interface CaptureEvents {
   format: [CaptureFormat];
   /** The capture is over because of this; `end` follows. */
   error: [CaptureError];
-  /** Nothing follows. Clients were told with STREAM_END. */
+  /** Nothing follows. Clients were told. */
   end: [];
 }
 
-/** One PipeWire stream that clients of a SurfaceServer can subscribe to (SUBSCRIBE_CAPTURE). */
-export class Capture extends EventEmitter<CaptureEvents> {
-  /** Id for SUBSCRIBE_CAPTURE; never used again by this server. */
-  readonly id: number;
-  readonly #native: NativeCapture;
+/** What the C++ half is given of CaptureOptions. */
+export function nativeOptions(options: CaptureOptions): Omit<NativeCaptureOptions, 'renderNode'> {
+  return {
+    node: options.node,
+    maxFps: options.maxFps,
+    connectTimeout: options.connectTimeout ?? 5000,
+    remote: options.remote ?? '',
+    fd: options.fd ?? -1,
+    width: options.size?.width ?? 0,
+    height: options.size?.height ?? 0,
+  };
+}
+
+/** One PipeWire stream, as long as it lasts. */
+export abstract class Capture<
+  Native extends NativeCapture = NativeCapture,
+> extends EventEmitter<CaptureEvents> {
+  protected readonly native: Native;
   readonly #ended: Promise<void>;
   #state: CaptureState = 'connecting';
 
-  /** @internal Made by SurfaceServer.addCapture. */
-  constructor(server: NativeServer, options: CaptureOptions) {
+  protected constructor(open: (event: (event: NativeCaptureEvent) => void) => Native) {
     super();
     let end: () => void = () => {};
     this.#ended = new Promise((resolve) => {
       end = resolve;
     });
-    this.#native = server.addCapture(
-      {
-        connectTimeout: 5000,
-        ...options,
-        remote: options.remote ?? '',
-        fd: options.fd ?? -1,
-        width: options.size?.width ?? 0,
-        height: options.size?.height ?? 0,
-        renderNode: options.renderNode === undefined ? 'auto' : (options.renderNode ?? ''),
-      },
-      (event) => {
-        if (event.type === 'end') end();
-        this.#handle(event);
-      },
-    );
-    this.id = this.#native.id;
+    this.native = open((event) => {
+      if (event.type === 'end') end();
+      this.#handle(event);
+    });
   }
 
   get state(): CaptureState {
@@ -105,17 +103,17 @@ export class Capture extends EventEmitter<CaptureEvents> {
   }
 
   stats(): CaptureStats {
-    return this.#native.stats();
+    return this.native.stats();
   }
 
-  /** Asks a source that leaves the size to its consumer for another one [pixels]. Clients see RESET RENEGOTIATED. */
+  /** Asks a source that leaves the size to its consumer for another one [pixels]. */
   resize(width: number, height: number): void {
-    this.#native.resize(width, height);
+    this.native.resize(width, height);
   }
 
-  /** Ends the capture and its clients' streams; resolves when every descriptor is closed. */
+  /** Ends the capture; resolves when every descriptor is closed. */
   async close(): Promise<void> {
-    this.#native.close();
+    this.native.close();
     await this.#ended;
   }
 
@@ -137,4 +135,12 @@ export class Capture extends EventEmitter<CaptureEvents> {
         break;
     }
   }
+}
+
+/** Whoever captures PipeWire streams and passes their pictures on. */
+export interface CaptureHost<C extends Capture = Capture> {
+  /** Begins to capture at once. Failures are events of the capture. */
+  addCapture(options: CaptureOptions): C;
+  /** Ends all captures. */
+  close(): Promise<void>;
 }

@@ -45,6 +45,23 @@ export type ScreenCastErrorCode =
   /** A call failed in a way that has no code of its own; the message holds the service's words. */
   | 'FAILED';
 
+/** Why a virtio-gpu, or a dma-buf on it, is of no use. */
+export type VirtioGpuErrorCode =
+  /** No render node of this machine belongs to a virtio-gpu. */
+  | 'NO_VIRTIO_GPU'
+  /** There is one, but this user may not open it. */
+  | 'NO_ACCESS'
+  /** The kernel's driver lacks what is needed. */
+  | 'DRIVER_TOO_OLD'
+  /** The descriptor is something else. */
+  | 'NOT_DMABUF'
+  /** A dma-buf whose memory another device has. */
+  | 'NOT_OF_THIS_GPU'
+  /** A limit of this process, the guest or the device is reached. */
+  | 'NO_MEMORY'
+  /** Anything else; the message holds the system's reason. */
+  | 'FAILED';
+
 /** An error with a code; the message says what happened to whom and what to do. */
 export class CodedError<Code extends string> extends Error {
   constructor(
@@ -59,3 +76,4 @@ export class CodedError<Code extends string> extends Error {
 export class SurfaceServerError extends CodedError<SurfaceServerErrorCode> {}
 export class CaptureError extends CodedError<CaptureErrorCode> {}
 export class ScreenCastError extends CodedError<ScreenCastErrorCode> {}
+export class VirtioGpuError extends CodedError<VirtioGpuErrorCode> {}

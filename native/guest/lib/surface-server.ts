@@ -1,5 +1,5 @@
-import { addon, type NativeServer } from './addon.js';
-import { Capture, type CaptureOptions } from './capture.js';
+import { addon, type NativeServer, type NativeSurfaceCapture } from './addon.js';
+import { Capture, type CaptureHost, type CaptureOptions, nativeOptions } from './capture.js';
 import { SurfaceServerError, type SurfaceServerErrorCode } from './errors.js';
 
 export interface SurfaceServerOptions {
@@ -21,11 +21,38 @@ export interface SurfaceServerStats {
   violations: number;
 }
 
+export interface SurfaceCaptureOptions extends CaptureOptions {
+  /** DRM render node whose modifiers are offered. Default: the first there is; null: shared memory and LINEAR only. */
+  renderNode?: string | null;
+}
+
+/** A capture that clients of its server can subscribe to (SUBSCRIBE_CAPTURE). Their streams end with it. */
+export class SurfaceCapture extends Capture<NativeSurfaceCapture> {
+  /** @internal Made by SurfaceServer.addCapture. */
+  constructor(server: NativeServer, options: SurfaceCaptureOptions) {
+    const { renderNode } = options;
+    super((event) =>
+      server.addCapture(
+        {
+          ...nativeOptions(options),
+          renderNode: renderNode === undefined ? 'auto' : (renderNode ?? ''),
+        },
+        event,
+      ),
+    );
+  }
+
+  /** Id for SUBSCRIBE_CAPTURE; never used again by this server. */
+  get id(): number {
+    return this.native.id;
+  }
+}
+
 /** Serves captures over the surface protocol (docs/protocols/surface.md). Listens from its construction on. */
-export class SurfaceServer {
+export class SurfaceServer implements CaptureHost<SurfaceCapture> {
   readonly path: string;
   readonly #native: NativeServer;
-  readonly #captures = new Set<Capture>();
+  readonly #captures = new Set<SurfaceCapture>();
 
   /** @throws {SurfaceServerError} */
   constructor(options: SurfaceServerOptions) {
@@ -39,8 +66,8 @@ export class SurfaceServer {
   }
 
   /** Begins to capture at once, so that the first client finds a picture. Failures are events of the capture. */
-  addCapture(options: CaptureOptions): Capture {
-    const capture = new Capture(this.#native, options);
+  addCapture(options: SurfaceCaptureOptions): SurfaceCapture {
+    const capture = new SurfaceCapture(this.#native, options);
     this.#captures.add(capture);
     capture.once('end', () => this.#captures.delete(capture));
     return capture;

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Capture, CaptureError, SurfaceServer } from '@scanbridge/native-guest';
+import { CaptureError, type SurfaceCapture, SurfaceServer } from '@scanbridge/native-guest';
 import test from 'ava';
 import { Desktop, type ProbeLine, type ProducerLine, type Teller } from './desktop.js';
 
@@ -22,12 +22,12 @@ async function withBench(run: (bench: Bench) => Promise<void>): Promise<void> {
   }
 }
 
-function capture({ desktop, server }: Bench, node: number, connectTimeout = 5000): Capture {
+function capture({ desktop, server }: Bench, node: number, connectTimeout = 5000): SurfaceCapture {
   return server.addCapture({ node, remote: desktop.remote, maxFps: 60, connectTimeout });
 }
 
 /** Both ends of the link have started. */
-async function activated(opened: Capture, producer: Teller<ProducerLine>): Promise<void> {
+async function activated(opened: SurfaceCapture, producer: Teller<ProducerLine>): Promise<void> {
   await producer.next((l) => l.event === 'state' && l.state === 'streaming');
   while (opened.state !== 'active') await once(opened, 'state');
 }
@@ -217,7 +217,7 @@ test.serial('a client without the kind of memory is told so', async (t) => {
   });
 });
 
-async function failure(opened: Capture): Promise<CaptureError> {
+async function failure(opened: SurfaceCapture): Promise<CaptureError> {
   const ended = new Promise<void>((resolve) => opened.once('end', resolve));
   const error = await new Promise<CaptureError>((resolve) => opened.once('error', resolve));
   await ended;

@@ -202,7 +202,11 @@ void ResourceCaptureObject::Post(std::function<void(Parts&)> task) {
 }
 
 Napi::Value ResourceCaptureObject::StartFrames(const Napi::CallbackInfo& info) {
-  Post([](Parts& parts) { parts.stream->Start(); });
+  // Events of an earlier start may still be on their way; those of this one follow its token.
+  Post([sink = events_, token = info[0].As<Napi::Number>().Uint32Value()](Parts& parts) {
+    sink->Emit("started", [token](Napi::Env, Napi::Object event) { event.Set("token", token); });
+    parts.stream->Start();
+  });
   return info.Env().Undefined();
 }
 
