@@ -25,13 +25,20 @@ const GUEST_PROGRAMS = {
   vsock: ['vsock.c'],
 };
 
+/**
+ * Programs that are linked with libraries of the guest, by their names for pkg-config; the others are static. The host's
+ * headers are no newer than the guest's libraries.
+ */
+const LINKED_PROGRAMS = {
+  'pw-paint': { files: ['pw-paint.c', 'drm-buffer.c'], libraries: ['libpipewire-0.3', 'gbm'] },
+};
+
 /** The scripts that the guest finds beside them, without their ".sh". */
 const GUEST_SCRIPTS = ['two-desktops'] as const;
 
 const COMPILER_FLAGS = [
   '-std=gnu11',
   '-O2',
-  '-static',
   '-Wall',
   '-Wextra',
   '-Werror',
@@ -168,8 +175,21 @@ async function packInitramfs(kernel: string, directory: string): Promise<void> {
   ]);
   for (const [program, files] of Object.entries(GUEST_PROGRAMS)) {
     await hostCommand(`cannot compile ${program} for the guest`, 'cc', [
+      ...[...COMPILER_FLAGS, '-static', '-o', join(programs, program)],
+      ...files.map((file) => join(GUEST_SOURCES, file)),
+    ]);
+  }
+  for (const [program, { files, libraries }] of Object.entries(LINKED_PROGRAMS)) {
+    const purpose = `cannot compile ${program} for the guest`;
+    const flags = await hostCommand(purpose, 'pkg-config', ['--cflags', '--libs', ...libraries]);
+    await hostCommand(purpose, 'cc', [
       ...[...COMPILER_FLAGS, '-o', join(programs, program)],
       ...files.map((file) => join(GUEST_SOURCES, file)),
+      // Headers of others are not compiled with our warnings.
+      ...flags
+        .trim()
+        .split(/\s+/)
+        .map((flag) => flag.replace(/^-I/, '-isystem')),
     ]);
   }
   for (const script of GUEST_SCRIPTS) {
