@@ -7,6 +7,7 @@ import { devices } from './cli/devices.js';
 import { doctor } from './cli/doctor.js';
 import { kubeletPlugin, kubeletPluginOptions } from './cli/kubelet-plugin.js';
 import { leases, leasesOptions } from './cli/leases.js';
+import { resolve, resolveOptions } from './cli/resolve.js';
 import { run, runOptions } from './cli/run.js';
 import { desktopOptions, runDesktop } from './desktop/index.js';
 
@@ -31,6 +32,12 @@ await yargs(hideBin(process.argv))
     'offer the scanouts of this VM to Kubernetes',
     kubeletPluginOptions,
     kubeletPlugin,
+  )
+  .command(
+    'resolve <node>',
+    "show what the VM's host calls the buffers of a PipeWire node",
+    resolveOptions,
+    resolve,
   )
   .command(
     'devices',

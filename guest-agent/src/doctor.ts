@@ -2,8 +2,21 @@
 import { accessSync, constants, existsSync } from 'node:fs';
 import { connect } from 'node:net';
 import { isAbsolute, join } from 'node:path';
-import { listGpus, openMutterScreenCast, type ScreenCastError } from '@scanbridge/native-guest';
-import { type BridgeAddress, nameOf, openTransport, reasonOf } from './transports.js';
+import {
+  listGpus,
+  listVirtioGpus,
+  openMutterScreenCast,
+  type ScreenCastError,
+  VirtioGpu,
+  type VirtioGpuError,
+} from '@scanbridge/native-guest';
+import {
+  type BridgeAddress,
+  isOnThisMachine,
+  nameOf,
+  openTransport,
+  reasonOf,
+} from './transports.js';
 
 /** `missing`: nothing works without it. `absent`: something works worse, or not at all, without it. */
 export type Verdict = 'good' | 'absent' | 'missing';
@@ -20,6 +33,8 @@ const CAST_LIMIT = 3000;
 /** Looks at everything that `run` would use; changes nothing. */
 export async function examine(bridge: readonly BridgeAddress[] = []): Promise<Finding[]> {
   const findings = [await examinePipeWire(), examineBus(), await examineMutter(), examineGpus()];
+  // Only ids leave a VM, so there it is needed.
+  findings.push(examineVirtioGpu(bridge.some((address) => !isOnThisMachine(address))));
   if (bridge.length > 0) findings.push(await examineBridge(bridge));
   return findings;
 }
@@ -101,6 +116,25 @@ function examineGpus(): Finding {
     }
   });
   return { what, verdict: 'absent', detail: reasons.join('; ') };
+}
+
+function examineVirtioGpu(needed: boolean): Finding {
+  const what = 'virtio-gpu';
+  const verdict = needed ? 'missing' : 'absent';
+  try {
+    const gpu = new VirtioGpu();
+    const how = gpu.rendering
+      ? 'the host renders: dma-bufs are sent as resource ids, shared memory is copied once'
+      : 'without rendering: dumb buffers are sent as resource ids, shared memory is copied once';
+    return { what, verdict: 'good', detail: `${gpu.path}, ${how}` };
+  } catch (error) {
+    const { code, message } = error as VirtioGpuError;
+    if (code === 'NO_VIRTIO_GPU' && !needed && listVirtioGpus().length === 0) {
+      const detail = 'none, which only matters in a VM whose bridge is outside of it';
+      return { what, verdict, detail };
+    }
+    return { what, verdict, detail: message };
+  }
 }
 
 async function examineBridge(addresses: readonly BridgeAddress[]): Promise<Finding> {

@@ -1,13 +1,16 @@
 import test from 'ava';
 import { Backoff } from '../src/backoff.js';
-import { makeSources, parseRecord, type RunArguments } from '../src/cli/run.js';
+import { cursorMode, makeSources, parseRecord, type RunArguments } from '../src/cli/run.js';
 import { parseBridge } from '../src/transports.js';
 
 const args = (given: Record<string, unknown>): RunArguments =>
-  ({ maxFps: 60, cursor: 'metadata', record: 'primary', ...given }) as RunArguments;
+  ({ maxFps: 60, record: 'primary', ...given }) as RunArguments;
 
 test('sources have ids of their own', (t) => {
-  const sources = makeSources(args({ mutter: ['', 'unix:path=/x'], portal: '', node: [4, 5] }));
+  const sources = makeSources(
+    args({ mutter: ['', 'unix:path=/x'], portal: '', node: [4, 5] }),
+    'metadata',
+  );
   t.deepEqual(
     sources.map((source) => source.id),
     ['desktop', 'desktop-2', 'desktop-3', 'node-4', 'node-5'],
@@ -15,15 +18,26 @@ test('sources have ids of their own', (t) => {
 });
 
 test('options without sense are refused in words', (t) => {
-  t.throws(() => makeSources(args({})), { message: /--mutter, --portal or --node/ });
-  t.throws(() => makeSources(args({ mutter: '', maxFps: Number.NaN })), { message: /max-fps/ });
-  t.throws(() => makeSources(args({ node: Number.NaN })), { message: /no node id/ });
+  t.throws(() => makeSources(args({}), 'metadata'), { message: /--mutter, --portal or --node/ });
+  t.throws(() => makeSources(args({ mutter: '', maxFps: Number.NaN }), 'metadata'), {
+    message: /max-fps/,
+  });
+  t.throws(() => makeSources(args({ node: Number.NaN }), 'metadata'), { message: /no node id/ });
   for (const text of ['/tmp/x', 'vsock:2', 'vsock:x:1', 'tcp:host', 'tcp:host:0', 'udp:a:1', '']) {
     t.throws(() => parseBridge(text), { message: /unix:PATH/ }, text);
   }
   t.throws(() => parseRecord('virtual:0x0'), { message: /virtual:1280x720/ });
   t.deepEqual(parseRecord('virtual:1920x1080'), { virtual: { width: 1920, height: 1080 } });
   t.deepEqual(parseRecord('monitor:Meta-0'), { monitor: 'Meta-0' });
+});
+
+test('the cursor is beside the picture where descriptors can be passed, else in it', (t) => {
+  const near = parseBridge('unix:/run/agents.sock');
+  const far = parseBridge('auto');
+  t.is(cursorMode(undefined, near), 'metadata');
+  t.is(cursorMode(undefined, far), 'embedded');
+  t.is(cursorMode('hidden', far), 'hidden');
+  t.throws(() => cursorMode('metadata', far), { message: /embedded or hidden/ });
 });
 
 test('pauses grow to their limit and start again after success', (t) => {

@@ -9,7 +9,7 @@ import { MutterSource } from '../sources/mutter.js';
 import { NodeSource } from '../sources/node.js';
 import { PortalSource } from '../sources/portal.js';
 import type { Source } from '../sources/source.js';
-import { parseBridge } from '../transports.js';
+import { type BridgeAddress, isOnThisMachine, parseBridge } from '../transports.js';
 
 /** Options of the command. */
 export function runOptions(yargs: Argv) {
@@ -45,8 +45,8 @@ export function runOptions(yargs: Argv) {
     })
     .option('cursor', {
       choices: ['metadata', 'embedded', 'hidden'] as const,
-      default: 'metadata' as const,
-      describe: 'sent beside the picture, drawn into it, or neither',
+      describe:
+        'sent beside the picture, drawn into it, or neither; metadata where the bridge is on this machine, else embedded',
     })
     .option('max-fps', { type: 'number', default: 60, describe: 'pictures a second, 1 to 500' })
     .option('socket', { type: 'string', describe: 'where surfaces are served' })
@@ -57,7 +57,8 @@ export function runOptions(yargs: Argv) {
       describe: 'what is logged, as JSON lines, to standard error',
     })
     .example('$0 run --bridge unix:/run/scanbridge/agents.sock --mutter', "this session's desktop")
-    .example('$0 run --bridge unix:agents.sock --node 42 --node 43', 'two PipeWire nodes');
+    .example('$0 run --bridge unix:agents.sock --node 42 --node 43', 'two PipeWire nodes')
+    .example('$0 run --bridge auto --mutter', 'in a VM: ids of virtio-gpu resources, no pixels');
 }
 
 export type RunArguments = Awaited<ReturnType<typeof runOptions>['argv']>;
@@ -83,10 +84,26 @@ function list<T>(value: T | undefined): T[] {
   return Array.isArray(value) ? (value as T[]) : [value];
 }
 
+/**
+ * How the cursor is captured. Only surfaces have it beside the picture.
+ * @throws {OptionError}
+ */
+export function cursorMode(
+  asked: CursorMode | undefined,
+  bridge: readonly BridgeAddress[],
+): CursorMode {
+  const beside = bridge.every(isOnThisMachine);
+  if (asked === 'metadata' && !beside) {
+    throw new OptionError(
+      '--cursor metadata needs a bridge on this machine (--bridge unix:PATH); out of a VM take embedded or hidden.',
+    );
+  }
+  return asked ?? (beside ? 'metadata' : 'embedded');
+}
+
 /** @throws {OptionError} */
-export function makeSources(args: RunArguments): Source[] {
+export function makeSources(args: RunArguments, cursor: CursorMode): Source[] {
   const { maxFps, pipewire } = args;
-  const cursor: CursorMode = args.cursor;
   if (!(maxFps >= 1 && maxFps <= 500)) throw new OptionError('--max-fps is 1 to 500.');
   const common = { maxFps, ...(pipewire !== undefined && { remote: pipewire }) };
   const desktops = list(args.mutter).map((address) => ({ portal: false, address }));
@@ -109,7 +126,8 @@ export function makeSources(args: RunArguments): Source[] {
 /** Runs until SIGINT, SIGTERM or SIGHUP. */
 export async function run(args: RunArguments): Promise<void> {
   const log = createLog(args.logLevel);
-  const sources = makeSources(args);
+  const bridge = parseBridge(args.bridge, args.bridgeToken ?? process.env.SCANBRIDGE_AGENT_TOKEN);
+  const sources = makeSources(args, cursorMode(args.cursor, bridge));
   const stopped = new Promise<string>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
       process.on(signal, () => {
@@ -120,7 +138,7 @@ export async function run(args: RunArguments): Promise<void> {
     }
   });
   const agent = await Agent.start({
-    bridge: parseBridge(args.bridge, args.bridgeToken ?? process.env.SCANBRIDGE_AGENT_TOKEN),
+    bridge,
     name: args.name.slice(0, 64),
     sources,
     log,

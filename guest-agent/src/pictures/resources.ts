@@ -7,8 +7,6 @@ import type { PictureLink, PictureWay } from './way.js';
 const MAX_STREAM = 65_535;
 
 export class Resources implements PictureWay<ResourceCapture> {
-  // The agent protocol has no message for it yet, so the compositor draws it into the picture.
-  readonly cursorBeside = false;
   readonly #open = new Set<number>();
   #last = 0;
 

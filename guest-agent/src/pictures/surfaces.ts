@@ -6,8 +6,6 @@ import { type Capture, SurfaceCapture, SurfaceServer } from '@scanbridge/native-
 import type { PictureLink, PictureWay } from './way.js';
 
 export class Surfaces implements PictureWay<SurfaceCapture> {
-  readonly cursorBeside = true;
-
   private constructor(
     readonly host: SurfaceServer,
     private readonly folder: string | undefined,

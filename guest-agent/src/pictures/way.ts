@@ -17,8 +17,6 @@ export interface PictureLink {
 /** One of the two ways; an agent uses one for all of its sessions. */
 export interface PictureWay<C extends Capture = Capture> {
   readonly host: CaptureHost<C>;
-  /** Whether the cursor can be sent beside the picture. */
-  readonly cursorBeside: boolean;
   /** @param send drops what is sent while the bridge is away */
   link(
     session: string,
