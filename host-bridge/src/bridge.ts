@@ -5,6 +5,7 @@ import { type Logger, pino } from 'pino';
 import { Agents } from './agents/agents.js';
 import { AgentGate } from './agents/gate.js';
 import { LeaseDesk } from './agents/lease-desk.js';
+import { ResourceDesk } from './agents/resource-desk.js';
 import type { TransportSpec } from './agents/transports/transport.js';
 import { Auth, type TokenSpec } from './auth.js';
 import { type BitrateBounds, DEFAULT_BOUNDS } from './bitrate.js';
@@ -127,7 +128,7 @@ export async function startBridge(options: BridgeOptions = {}): Promise<Bridge> 
   });
   const scanouts: ScanoutSource[] = [];
   const desk = new LeaseDesk(() => scanouts, log);
-  const agents = new Agents(factory, desk, log);
+  const agents = new Agents(factory, desk, new ResourceDesk(), log);
   const maxViewers = options.maxViewers ?? 256;
   const streams = new StreamServer(auth, sessions, maxViewers, log);
   const probe = new EngineProbe(log);

@@ -15,7 +15,14 @@ import { SessionCursor } from './session-cursor.js';
 import type { SessionReport } from './session-report.js';
 import type { LeaseReport } from './sources/scanout-leases.js';
 import type { CursorTexts, ViewerConnection, ViewerHost } from './viewers/connection.js';
-import type { EngineSpec, FromWorker, SourceSpec, WorkerStats } from './worker/messages.js';
+import type {
+  EngineSpec,
+  FeedCommand,
+  FeedEvent,
+  FromWorker,
+  SourceSpec,
+  WorkerStats,
+} from './worker/messages.js';
 import { WorkerSupervisor } from './worker/supervisor.js';
 
 /**
@@ -43,6 +50,17 @@ export interface SourceControl {
   lease?(): LeaseReport | undefined;
   /** Ends the source because somebody asked for it. Absent: the session is just removed. */
   end?(): void;
+  /** Tells the worker of each picture. Absent: the worker finds them itself. */
+  readonly feed?: PictureFeed;
+}
+
+/** Pictures that reach a worker through the bridge: where they are, not what they show. */
+export interface PictureFeed {
+  /** @param send to the worker, as long as there is one */
+  connect(send: (command: FeedCommand) => void): void;
+  onWorker(event: FeedEvent): void;
+  /** There is no worker. */
+  lost(): void;
 }
 
 /** How a session begins. */
@@ -60,6 +78,9 @@ export interface SessionOptions {
   /** false: it waits until `resume` is called. */
   readonly started?: boolean;
 }
+
+/** Code of the state in which the source says that it has no picture. */
+const NO_PICTURE = 'NO_PICTURE';
 
 type Config = Extract<ToViewer, { type: 'config' }>;
 type State = Extract<ToViewer, { type: 'state' }>;
@@ -130,6 +151,7 @@ export class Session
       },
       this.#log,
     );
+    this.#control.feed?.connect((command) => this.#supervisor.send(command));
     this.#tickTimer = setInterval(() => this.#tick(), TICK_MS);
     this.#startIdling();
     if (options.started === false) this.#held = true;
@@ -213,7 +235,18 @@ export class Session
   async hold(code: string, message: string): Promise<void> {
     this.#held = true;
     this.#setState({ type: 'state', state: 'waiting', code, message });
+    this.#control.feed?.lost();
     await this.#supervisor.stop();
+  }
+
+  /** The source has no picture for now, and its owner says why. */
+  pictureAway(message: string): void {
+    if (!this.#held) this.#setState({ type: 'state', state: 'waiting', code: NO_PICTURE, message });
+  }
+
+  /** The source has a picture, which is on its way. */
+  pictureCame(): void {
+    if (this.#state.code === NO_PICTURE) this.#setState({ type: 'state', state: 'starting' });
   }
 
   /** The source is there (again). */
@@ -311,6 +344,11 @@ export class Session
       case 'state':
         if (!this.#held) this.#setState(event);
         return;
+      case 'source':
+      case 'released':
+      case 'resource-refused':
+        this.#control.feed?.onWorker(event);
+        return;
       case 'cursor':
         this.#cursor.take(event);
         for (const viewer of this.viewers) viewer.cursor();
@@ -330,6 +368,7 @@ export class Session
   }
 
   #forgetWorker(): void {
+    this.#control.feed?.lost();
     this.#past.encoded += this.#workerStats.encoded;
     this.#past.dropped += this.#workerStats.dropped;
     this.#workerStats = NO_STATS;

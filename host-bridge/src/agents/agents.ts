@@ -1,9 +1,15 @@
 // Agents and their sessions. A session keeps its id, and its viewers, while its agent reconnects.
 import { isAbsolute } from 'node:path';
-import { AgentProtocolError, MAX_AGENT_SESSIONS } from '@scanbridge/protocol/agent';
+import {
+  AgentProtocolError,
+  type AgentSource,
+  MAX_AGENT_SESSIONS,
+} from '@scanbridge/protocol/agent';
 import type { Logger } from 'pino';
 import type { Session } from '../session.js';
 import { idPart, type SessionFactory } from '../session-factory.js';
+import { ResourceStream } from '../sources/resource-stream.js';
+import type { SourceSpec } from '../worker/messages.js';
 import type {
   AgentConnection,
   AgentConnectionEvents,
@@ -11,6 +17,7 @@ import type {
   SessionMessage,
 } from './connection.js';
 import { isLeaseMessage, type LeaseDesk } from './lease-desk.js';
+import { isStreamMessage, type ResourceDesk } from './resource-desk.js';
 
 /** Sessions of an agent that went away wait this long for it to come back [ms]. */
 export const AGENT_GRACE_MS = 10_000;
@@ -26,6 +33,10 @@ interface AgentSession {
   /** Absent: its agent is away. */
   connection?: AgentConnection;
   grace?: NodeJS.Timeout;
+  /** Of a session whose pictures are in resources. */
+  readonly pictures?: ResourceStream;
+  /** The agent's number for it. */
+  number?: number;
 }
 
 interface Agent {
@@ -44,6 +55,7 @@ export class Agents implements AgentConnectionEvents {
   constructor(
     private readonly factory: SessionFactory,
     private readonly desk: LeaseDesk,
+    private readonly resources: ResourceDesk,
     private readonly log: Logger,
   ) {}
 
@@ -69,6 +81,8 @@ export class Agents implements AgentConnectionEvents {
     const agent = this.#byConnection.get(connection);
     if (agent?.connection !== connection) return;
     if (isLeaseMessage(message)) this.desk.message(connection, message);
+    else if (isStreamMessage(message)) this.resources.message(connection, message);
+    else if (message.type === 'session-waiting') this.#waits(agent, connection, message);
     else if (message.type === 'session-open') this.#open(agent, connection, message);
     else this.#close(agent, message.session, message.message);
   }
@@ -112,16 +126,19 @@ export class Agents implements AgentConnectionEvents {
   #open(agent: Agent, connection: AgentConnection, message: Open): void {
     const { session: name, source } = message;
     const held = agent.sessions.get(name);
+    const against = this.#against(connection, source);
     if (held?.connection === connection) {
       connection.refuse(name, 'SESSION_EXISTS', `session ${name} is open already`);
-    } else if (!connection.local || !isAbsolute(source.socket)) {
-      const reason = connection.local ? 'is not an absolute path' : 'is not on this machine';
-      connection.refuse(name, 'SOURCE_REFUSED', `the capture socket of ${name} ${reason}`);
+    } else if (against !== undefined) {
+      connection.refuse(name, 'SOURCE_REFUSED', `${name} cannot be shown: ${against}`);
+    } else if (held && (held.pictures === undefined) !== (source.kind === 'capture')) {
+      const reason = `session ${name} had its pictures elsewhere; close it first`;
+      connection.refuse(name, 'SESSION_EXISTS', reason);
     } else if (held) {
       clearTimeout(held.grace);
       delete held.grace;
-      held.connection = connection;
-      held.session.resume(source);
+      this.#attach(held, connection, source);
+      held.session.resume(workerSource(connection, source));
       connection.send({ type: 'session-accepted', session: name, id: held.session.id });
     } else if (agent.sessions.size >= MAX_AGENT_SESSIONS) {
       const reason = `an agent has ${MAX_AGENT_SESSIONS} sessions at most`;
@@ -134,11 +151,13 @@ export class Agents implements AgentConnectionEvents {
   #create(agent: Agent, connection: AgentConnection, message: Open): void {
     const { session: name, source, title, input, resizable } = message;
     const to = () => agent.sessions.get(name)?.connection;
+    const pictures = source.kind === 'resource' ? new ResourceStream() : undefined;
     const session = this.factory.create(
       this.factory.freeId(`${agent.name}.${name}`),
       title,
-      source,
+      workerSource(connection, source),
       {
+        ...(pictures && { feed: pictures }),
         ...(input && {
           input: (events) =>
             to()?.send({ type: 'session-input', session: name, events: [...events] }),
@@ -153,8 +172,42 @@ export class Agents implements AgentConnectionEvents {
         },
       },
     );
-    agent.sessions.set(name, { session, name, connection });
+    const held: AgentSession = { session, name, ...(pictures && { pictures }) };
+    agent.sessions.set(name, held);
+    this.#attach(held, connection, source);
     connection.send({ type: 'session-accepted', session: name, id: session.id });
+  }
+
+  /** Why a source is not taken from whoever names it. */
+  #against(connection: AgentConnection, source: AgentSource): string | undefined {
+    if (source.kind === 'resource') return this.resources.against(connection, source.stream);
+    if (!connection.local) return 'its capture socket is not on this machine';
+    if (!isAbsolute(source.socket)) return 'its capture socket is not an absolute path';
+    return undefined;
+  }
+
+  #attach(held: AgentSession, connection: AgentConnection, source: AgentSource): void {
+    held.connection = connection;
+    if (source.kind !== 'resource' || !held.pictures) return;
+    held.number = source.stream;
+    this.resources.open(connection, source.stream, held.name, held.session, held.pictures);
+  }
+
+  #detach(held: AgentSession): void {
+    const { connection, number } = held;
+    delete held.connection;
+    delete held.number;
+    if (connection && number !== undefined) this.resources.close(connection, number);
+  }
+
+  #waits(
+    agent: Agent,
+    connection: AgentConnection,
+    { session, message }: Extract<SessionMessage, { type: 'session-waiting' }>,
+  ): void {
+    const held = agent.sessions.get(session);
+    if (held?.connection === connection) held.session.pictureAway(message);
+    else connection.refuse(session, 'NO_SUCH_SESSION', `there is no session ${session}`);
   }
 
   #close(agent: Agent, name: string, message: string | undefined): void {
@@ -164,13 +217,14 @@ export class Agents implements AgentConnectionEvents {
       return;
     }
     clearTimeout(held.grace);
+    this.#detach(held);
     agent.sessions.delete(name);
     void this.factory.registry.remove(held.session, message ?? 'the desktop has ended');
     this.#forgetIfEmpty(agent);
   }
 
   #hold(agent: Agent, held: AgentSession): void {
-    delete held.connection;
+    this.#detach(held);
     const seconds = AGENT_GRACE_MS / 1000;
     void held.session.hold(
       'AGENT_GONE',
@@ -186,4 +240,11 @@ export class Agents implements AgentConnectionEvents {
     if (agent.connection || agent.sessions.size > 0) return;
     if (this.#agents.get(agent.name) === agent) this.#agents.delete(agent.name);
   }
+}
+
+/** Where a worker finds the pictures of a source that was taken. */
+function workerSource({ vm }: AgentConnection, source: AgentSource): SourceSpec {
+  if (source.kind === 'capture') return source;
+  if (!vm) throw new Error('a resource source without a VM was taken');
+  return { kind: 'resource', socket: vm.exporter };
 }

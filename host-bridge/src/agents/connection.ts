@@ -13,12 +13,17 @@ import {
 import type { Logger } from 'pino';
 import { reasonOf } from '../errors.js';
 import type { LeaseMessage } from '../sources/scanout-leases.js';
+import type { StreamMessage } from './resource-desk.js';
+import type { VirtualMachine } from './transports/transport.js';
 
 /** An agent says hello within this time [ms]. */
 const HELLO_LIMIT_MS = 5000;
 /** Each side sends a ping this often; three missed end the connection [ms]. */
 export const AGENT_HEARTBEAT_MS = 2000;
 const MISSED = 3;
+/** Messages of an agent that are read a second, and at once after a silence. A 60 Hz desktop sends 60. */
+const RATE = 4000;
+const BURST = 4000;
 /** With more waiting in the stream, input is dropped: an agent that does not read gets stale events otherwise [bytes]. */
 const INPUT_BUFFER_LIMIT = 64 * 1024;
 /** With more waiting in the stream, the connection ends [bytes]. */
@@ -27,7 +32,9 @@ const BUFFER_LIMIT = 1024 * 1024;
 export type Hello = Extract<FromAgent, { type: 'hello' }>;
 export type SessionMessage =
   | Extract<FromAgent, { type: 'session-open' | 'session-close' }>
-  | LeaseMessage;
+  | LeaseMessage
+  | StreamMessage
+  | Extract<FromAgent, { type: 'session-waiting' }>;
 
 /** What a connection tells its owner. */
 export interface AgentConnectionEvents {
@@ -47,6 +54,8 @@ export interface AgentWay {
   readonly local: boolean;
   /** What its hello has to show; absent: nothing. */
   readonly token?: string;
+  /** Where the agent runs; absent: on this machine, or nobody has said. */
+  readonly vm?: VirtualMachine;
 }
 
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
@@ -60,6 +69,9 @@ export class AgentConnection {
   /** Pings since the agent last said anything. */
   #silentPings = 0;
   #pings = 0;
+  /** Messages that it may send at once. */
+  #budget = BURST;
+  #budgetAt = performance.now();
   readonly #helloTimer: NodeJS.Timeout;
   #heartbeat: NodeJS.Timeout | undefined;
 
@@ -87,6 +99,11 @@ export class AgentConnection {
     return this.way.local;
   }
 
+  /** The virtual machine that the agent runs in, if the bridge knows. */
+  get vm(): VirtualMachine | undefined {
+    return this.way.vm;
+  }
+
   /** The agent's hello; undefined before it came. */
   get hello(): Hello | undefined {
     return this.#hello;
@@ -100,10 +117,11 @@ export class AgentConnection {
     else this.stream.write(encodeAgent(message));
   }
 
-  /** Says that a request about one session failed; the connection goes on. */
-  refuse(session: string, code: AgentErrorCode, message: string): void {
-    this.#log.warn({ code, session }, message);
-    this.send({ type: 'error', code, message: message.slice(0, 512), session });
+  /** Says that a request about one session, or a resource of it, failed; the connection goes on. */
+  refuse(session: string, code: AgentErrorCode, message: string, resource?: number): void {
+    const about = { code, session, ...(resource !== undefined && { resource }) };
+    this.#log.warn(about, message);
+    this.send({ type: 'error', message: message.slice(0, 512), ...about });
   }
 
   /** Says what is wrong, then closes. */
@@ -118,14 +136,27 @@ export class AgentConnection {
     if (this.#gone) return;
     this.#silentPings = 0;
     try {
+      let count = 0;
       for (const message of this.#decoder.push(chunk)) {
+        count++;
         this.#onMessage(message);
         if (this.#gone) return;
       }
+      this.#slowDown(count);
     } catch (error) {
       if (error instanceof AgentProtocolError) this.fail(error.code, error.message);
       else this.fail('BAD_MESSAGE', reasonOf(error));
     }
+  }
+
+  /** One that says too much is not read for a while: that is its own waiting, and nobody else's. */
+  #slowDown(count: number): void {
+    const now = performance.now();
+    this.#budget = Math.min(BURST, this.#budget + ((now - this.#budgetAt) * RATE) / 1000) - count;
+    this.#budgetAt = now;
+    if (this.#budget >= 0) return;
+    this.stream.pause();
+    setTimeout(() => this.stream.resume(), (-this.#budget / RATE) * 1000).unref();
   }
 
   #onMessage(message: FromAgent): void {

@@ -89,11 +89,11 @@ function open(spec: TransportSpec, accept: Accept, log: Logger): Transport | Pro
     case 'unix':
       return listenUnix(spec.path, accept);
     case 'vsock-unix':
-      return listenVsockUnix(spec.base, spec.port, accept);
+      return listenVsockUnix(spec, accept);
     case 'vsock':
       return listenKernelVsock(spec.port, accept, log);
     case 'serial':
-      return connectSerial(spec.path, accept, log);
+      return connectSerial(spec, accept, log);
     case 'tcp':
       return listenTcp(spec, accept);
   }

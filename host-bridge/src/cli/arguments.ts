@@ -64,6 +64,33 @@ export function parseVsock(text: string): TransportSpec {
   return base === 'kernel' ? { kind: 'vsock', port } : { kind: 'vsock-unix', base, port };
 }
 
+const VM_FORM = 'NAME,exporter=SOCKET,vsock=BASE[,port=N][,serial=SOCKET]';
+
+/**
+ * `NAME,exporter=SOCKET,vsock=BASE[,port=N][,serial=SOCKET]`: the ways to a VM's agents, who may name what that exporter has.
+ * @throws {OptionError}
+ */
+export function parseVm(text: string): TransportSpec[] {
+  const [name = '', ...parts] = text.split(',');
+  const values = new Map<string, string>();
+  for (const part of parts) {
+    const at = part.indexOf('=');
+    values.set(part.slice(0, Math.max(at, 0)), part.slice(at + 1));
+  }
+  const { exporter, vsock, port = `${AGENT_PORT}`, serial, ...more } = Object.fromEntries(values);
+  const number = /^\d{1,10}$/.test(port) ? Number(port) : 0;
+  const wrong =
+    name === '' || !exporter || (!vsock && !serial) || number < 1 || number >= 0xffffffff;
+  if (wrong || Object.keys(more).length > 0) {
+    throw new OptionError(`--vm ${text} is not understood`, `write it as --vm ${VM_FORM}`);
+  }
+  const vm = { name, exporter };
+  return [
+    ...(vsock ? [{ kind: 'vsock-unix' as const, base: vsock, port: number, vm }] : []),
+    ...(serial ? [{ kind: 'serial' as const, path: serial, vm }] : []),
+  ];
+}
+
 /** `HOST:PORT`, `[IPV6]:PORT`, or a host alone. @throws {OptionError} */
 export function parseHostPort(text: string): { host: string; port: number } {
   const match = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d{1,5}))?$/.exec(text);

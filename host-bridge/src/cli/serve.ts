@@ -7,7 +7,13 @@ import { DEFAULT_BOUNDS } from '../bitrate.js';
 import { type BridgeOptions, startBridge } from '../bridge.js';
 import { OptionError, reasonOf } from '../errors.js';
 import { createLog } from '../log.js';
-import { parseHostPort, parseScanoutSocket, parseTestPattern, parseVsock } from './arguments.js';
+import {
+  parseHostPort,
+  parseScanoutSocket,
+  parseTestPattern,
+  parseVm,
+  parseVsock,
+} from './arguments.js';
 
 /** Port of a bridge that nobody told another one. */
 export const DEFAULT_PORT = 8470;
@@ -61,6 +67,13 @@ export function serveOptions(yargs: Argv) {
       describe:
         "for agents of VMs: BASE[,port=N], the path of QEMU's virtio-vsock-unix; or kernel[,port=N]",
     })
+    .option('vm', {
+      type: 'string',
+      array: true,
+      default: [] as string[],
+      describe:
+        "for agents of a VM that show resources: NAME,exporter=SOCKET,vsock=BASE[,port=N][,serial=SOCKET]; SOCKET is QEMU's frame-export",
+    })
     .option('agent-serial', {
       type: 'string',
       array: true,
@@ -102,6 +115,7 @@ export function serveOptions(yargs: Argv) {
     .example('$0 serve --test-pattern 1280x720@60', 'a picture to see that all works')
     .example('$0 serve --scanout vm.sock,enable=1-2', 'two more displays of a VM')
     .example('$0 serve --vsock vm0', 'agents of a VM with virtio-vsock-unix,path=vm0')
+    .example('$0 serve --vm vm0,exporter=vm0.sock,vsock=vm0', 'and what they show in resources')
     .example('$0 serve --host 0.0.0.0 --token $(openssl rand -hex 16)', 'for other machines');
 }
 
@@ -116,7 +130,7 @@ async function readPem(path: string): Promise<Buffer> {
 /** In the order in which agents should prefer them. @throws {OptionError} */
 function agentTransports(args: ServeArguments): TransportSpec[] {
   const { agentSocket, agentTcp } = args;
-  const specs: TransportSpec[] = args.vsock.map(parseVsock);
+  const specs: TransportSpec[] = [...args.vm.flatMap(parseVm), ...args.vsock.map(parseVsock)];
   for (const path of args.agentSerial) specs.push({ kind: 'serial', path });
   if (agentSocket !== undefined) specs.unshift({ kind: 'unix', path: agentSocket });
   if (agentTcp === undefined) return specs;

@@ -2,7 +2,14 @@
 import type { Engine } from '@scanbridge/native-host-linux';
 import { reasonOf, WorkerError } from '../errors.js';
 import { cursorRgba } from './cursor.js';
-import type { EngineReport, EngineSpec, FromWorker, SourceSpec, WorkerStats } from './messages.js';
+import type {
+  EngineReport,
+  EngineSpec,
+  FeedCommand,
+  FromWorker,
+  SourceSpec,
+  WorkerStats,
+} from './messages.js';
 
 /** What an open engine says. */
 export interface EngineEvents {
@@ -77,6 +84,26 @@ export class EngineHandle {
     this.#engine?.setBitrate(kbps);
   }
 
+  /** For a `resource` source. Without an engine there is nothing to tell: the next one is told all anew. */
+  feed(command: FeedCommand): void {
+    switch (command.type) {
+      case 'resource': {
+        const { type: _, offset, modifier, ...layout } = command;
+        const wide = { offset: BigInt(offset), modifier: BigInt(`0x${modifier}`) };
+        this.#engine?.addResource({ ...layout, ...wide });
+        return;
+      }
+      case 'resource-gone':
+        this.#engine?.removeResource(command.resource);
+        return;
+      case 'frame': {
+        const { token, resource, pts, damage } = command;
+        const ns = BigInt(pts) * 1000n;
+        this.#engine?.showFrame({ token, resource, pts: ns, ...(damage && { damage }) });
+      }
+    }
+  }
+
   /** Inactive: nothing is captured or encoded; the libraries stay loaded, so that waking takes milliseconds. */
   setActive(active: boolean): void {
     if (active === this.#active || this.#closing) return;
@@ -109,6 +136,7 @@ export class EngineHandle {
       ...this.spec,
       cursor: this.source.kind !== 'test-pattern',
     });
+    if (this.source.kind === 'resource') this.#watchResources(engine);
     this.#engine = engine;
     this.#configOffset = this.#lastConfig;
     const { events } = this;
@@ -157,6 +185,15 @@ export class EngineHandle {
     });
   }
 
+  #watchResources(engine: Engine): void {
+    const { events } = this;
+    engine.on('released', (token) => events.event({ type: 'released', token }));
+    engine.on('refused', (resource, { code, message }) =>
+      events.event({ type: 'resource-refused', resource, code, message }),
+    );
+    events.event({ type: 'source', open: true });
+  }
+
   #waitForSource(code: string, reason: string): void {
     const wait = RETRY_MS[Math.min(this.#attempts, RETRY_MS.length - 1)];
     this.#attempts++;
@@ -168,6 +205,7 @@ export class EngineHandle {
   /** Takes over the counters of an engine that ends. */
   #keep(engine: Engine): void {
     this.#engine = undefined;
+    if (this.source.kind === 'resource') this.events.event({ type: 'source', open: false });
     const { encoded, droppedBeforeEncode, skippedUnchanged, keepalives } = engine.stats();
     this.#past.encoded += encoded;
     this.#past.dropped += droppedBeforeEncode;

@@ -56,6 +56,11 @@ async function handle(command: ToWorker): Promise<void> {
     case 'active':
       engine?.setActive(command.active);
       return;
+    case 'resource':
+    case 'resource-gone':
+    case 'frame':
+      engine?.feed(command);
+      return;
     case 'bitrate':
       engine?.setBitrate(command.kbps);
       return;

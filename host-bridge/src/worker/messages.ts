@@ -1,5 +1,6 @@
 // What the bridge and an engine worker say to each other. Commands go over Node's IPC channel; everything the worker
 // says goes over the media pipe (framing.ts), so that a config and the access units it describes stay in order.
+import { AgentRect } from '@scanbridge/protocol/agent';
 import { ColorSpace, SessionState } from '@scanbridge/protocol/viewer';
 import { z } from 'zod';
 
@@ -24,6 +25,9 @@ export const SourceSpec = z.discriminatedUnion('kind', [
     socket,
     capture: z.number().int().min(1).max(0xffffffff),
   }),
+  z
+    .strictObject({ kind: z.literal('resource'), socket })
+    .describe('resources of a VM, by the ids that commands say'),
 ]);
 export type SourceSpec = z.infer<typeof SourceSpec>;
 
@@ -38,8 +42,36 @@ export const EngineSpec = z.strictObject({
 });
 export type EngineSpec = z.infer<typeof EngineSpec>;
 
+const resourceId = z.number().int().min(1).max(0xffffffff);
+const token = z.number().int().min(0).max(0xffffffff);
+
+/** What the bridge tells of the pictures of a `resource` source. */
+export const FeedCommand = z.discriminatedUnion('type', [
+  z.strictObject({
+    type: z.literal('resource'),
+    resource: resourceId,
+    width: dimension,
+    height: dimension,
+    stride: z.number().int().min(1).max(1_048_576),
+    offset: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER),
+    format: z.number().int().min(1).max(0xffffffff),
+    modifier: z.string().regex(/^[0-9a-f]{16}$/),
+    backing: z.boolean(),
+  }),
+  z.strictObject({ type: z.literal('resource-gone'), resource: resourceId }),
+  z.strictObject({
+    type: z.literal('frame'),
+    token,
+    resource: resourceId,
+    pts: z.number().int().min(0).describe('CLOCK_MONOTONIC of this machine [us]'),
+    damage: AgentRect.optional(),
+  }),
+]);
+export type FeedCommand = z.infer<typeof FeedCommand>;
+
 /** What the bridge sends. */
 export const ToWorker = z.discriminatedUnion('type', [
+  ...FeedCommand.options,
   z.strictObject({ type: z.literal('start'), source: SourceSpec, engine: EngineSpec }),
   z.strictObject({ type: z.literal('probe') }),
   z.strictObject({ type: z.literal('key-frame') }),
@@ -86,8 +118,24 @@ export const EngineReport = z.object({
 });
 export type EngineReport = z.infer<typeof EngineReport>;
 
+/** What a worker says of the pictures of a `resource` source. */
+export const FeedEvent = z.discriminatedUnion('type', [
+  z
+    .object({ type: z.literal('source'), open: z.boolean() })
+    .describe('An engine was opened, which knows no resources yet; or it is gone.'),
+  z.object({ type: z.literal('released'), token }),
+  z.object({
+    type: z.literal('resource-refused'),
+    resource: resourceId,
+    code: z.string().max(64),
+    message: text,
+  }),
+]);
+export type FeedEvent = z.infer<typeof FeedEvent>;
+
 /** What a worker says, besides access units. */
 export const FromWorker = z.discriminatedUnion('type', [
+  ...FeedEvent.options,
   z.object({ type: z.literal('ready') }).describe('The engine takes commands.'),
   z.object({
     type: z.literal('chosen'),

@@ -2,7 +2,7 @@
 // the bridge is the client here, and comes back whenever the connection ends.
 import { connect, type Socket } from 'node:net';
 import type { Logger } from 'pino';
-import type { Accept, Transport } from './transport.js';
+import type { Accept, Transport, TransportSpec } from './transport.js';
 
 /**
  * Pause before the next attempt [ms]. It lets the guest see that the host has gone: a new connection
@@ -11,7 +11,11 @@ import type { Accept, Transport } from './transport.js';
 const PAUSE_MS = 1000;
 
 /** Connects as soon as QEMU listens; never fails, as the VM may be started later. */
-export function connectSerial(path: string, accept: Accept, log: Logger): Transport {
+export function connectSerial(
+  { path, vm }: Extract<TransportSpec, { kind: 'serial' }>,
+  accept: Accept,
+  log: Logger,
+): Transport {
   const name = `serial:${path}`;
   let socket: Socket | undefined;
   let timer: NodeJS.Timeout | undefined;
@@ -40,6 +44,7 @@ export function connectSerial(path: string, accept: Accept, log: Logger): Transp
   return {
     name,
     local: false,
+    ...(vm && { vm }),
     close: async () => {
       closed = true;
       clearTimeout(timer);

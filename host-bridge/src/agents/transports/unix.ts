@@ -2,7 +2,7 @@
 import { lstat, unlink } from 'node:fs/promises';
 import { createConnection, createServer } from 'node:net';
 import { ListenError, reasonOf } from '../../errors.js';
-import type { Accept, Transport } from './transport.js';
+import type { Accept, Transport, TransportSpec } from './transport.js';
 
 /** @throws {ListenError} */
 export async function listenUnix(path: string, accept: Accept): Promise<Transport> {
@@ -15,13 +15,12 @@ export async function listenUnix(path: string, accept: Accept): Promise<Transpor
  * @throws {ListenError}
  */
 export async function listenVsockUnix(
-  base: string,
-  port: number,
+  { base, port, vm }: Extract<TransportSpec, { kind: 'vsock-unix' }>,
   accept: Accept,
 ): Promise<Transport> {
   const path = `${base}_${port}`;
   const close = await listen(path, accept);
-  return { name: `vsock-unix:${path}`, local: false, close };
+  return { name: `vsock-unix:${path}`, local: false, ...(vm && { vm }), close };
 }
 
 async function listen(path: string, accept: Accept): Promise<() => Promise<void>> {
