@@ -17,7 +17,6 @@ const CLANGS = ['14', '19', '18', '16'].map((version) => `clang++-${version}`).c
 /** @returns {{ name: string, folder: string, text: string }[]} */
 function projects() {
   return readdirSync(inRoot('native'))
-    .filter((name) => process.platform === 'darwin' || name !== 'host-macos')
     .flatMap((name) => [join('native', name, 'test'), join('native', name)])
     .filter((folder) => existsSync(inRoot(folder, 'CMakeLists.txt')))
     .map((folder) => ({
