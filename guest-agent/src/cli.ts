@@ -2,15 +2,9 @@
 // The command line of the agent.
 import yargs, { type Argv } from 'yargs';
 import { hideBin } from 'yargs/helpers';
-import { cdi, cdiOptions } from './cli/cdi.js';
-import { devices } from './cli/devices.js';
-import { doctor } from './cli/doctor.js';
-import { kubeletPlugin, kubeletPluginOptions } from './cli/kubelet-plugin.js';
-import { leases, leasesOptions } from './cli/leases.js';
-import { resolve, resolveOptions } from './cli/resolve.js';
-import { run, runOptions } from './cli/run.js';
-import { desktopOptions, runDesktop } from './desktop/index.js';
 
+// Modules are loaded by the command that needs them: most of them bring libraries that the others do without, and in an
+// emulated VM loading all of them takes seconds.
 const json = { type: 'boolean', default: false, describe: 'print JSON' } as const;
 
 function report(error: unknown): void {
@@ -23,27 +17,47 @@ function report(error: unknown): void {
 await yargs(hideBin(process.argv))
   .scriptName('scanbridge-agent')
   .usage('$0 COMMAND\n\nShows the desktops of this machine to a Scanbridge bridge.')
-  .command('run', 'capture desktops and show them to the bridge', runOptions, run)
-  .command('desktop', 'start a headless desktop and show it', desktopOptions, runDesktop)
-  .command('leases', 'lend scanouts of this VM to containers', leasesOptions, leases)
-  .command('cdi', 'show what containers get with --device of a lease', cdiOptions, cdi)
+  .command(
+    'run',
+    'capture desktops and show them to the bridge',
+    async (y) => (await import('./cli/run.js')).runOptions(y),
+    async (args) => (await import('./cli/run.js')).run(args),
+  )
+  .command(
+    'desktop',
+    'start a headless desktop and show it',
+    async (y) => (await import('./desktop/index.js')).desktopOptions(y),
+    async (args) => (await import('./desktop/index.js')).runDesktop(args),
+  )
+  .command(
+    'leases',
+    'lend scanouts of this VM to containers',
+    async (y) => (await import('./cli/leases.js')).leasesOptions(y),
+    async (args) => (await import('./cli/leases.js')).leases(args),
+  )
+  .command(
+    'cdi',
+    'show what containers get with --device of a lease',
+    async (y) => (await import('./cli/cdi.js')).cdiOptions(y),
+    async (args) => (await import('./cli/cdi.js')).cdi(args),
+  )
   .command(
     'kubelet-plugin',
     'offer the scanouts of this VM to Kubernetes',
-    kubeletPluginOptions,
-    kubeletPlugin,
+    async (y) => (await import('./cli/kubelet-plugin.js')).kubeletPluginOptions(y),
+    async (args) => (await import('./cli/kubelet-plugin.js')).kubeletPlugin(args),
   )
   .command(
     'resolve <node>',
     "show what the VM's host calls the buffers of a PipeWire node",
-    resolveOptions,
-    resolve,
+    async (y) => (await import('./cli/resolve.js')).resolveOptions(y),
+    async (args) => (await import('./cli/resolve.js')).resolve(args),
   )
   .command(
     'devices',
     'list GPUs and the layouts of memory that they import',
     (y: Argv) => y.option('json', json),
-    devices,
+    async (args) => (await import('./cli/devices.js')).devices(args),
   )
   .command(
     'doctor',
@@ -52,7 +66,7 @@ await yargs(hideBin(process.argv))
       y
         .option('json', json)
         .option('bridge', { type: 'string', describe: 'look for it, as run --bridge does' }),
-    doctor,
+    async (args) => (await import('./cli/doctor.js')).doctor(args),
   )
   .demandCommand(1, 'Name a command; --help lists them.')
   .strict()
