@@ -1,7 +1,7 @@
 // The real parts that tests run against, each in a runtime folder of its own and gone when the test is.
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { access, mkdtemp, rm } from 'node:fs/promises';
+import { access, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -70,6 +70,35 @@ export type ProbeLine = {
   [key: string]: unknown;
 };
 
+export type PortalLine = { event: string; [key: string]: unknown };
+
+export interface Portal {
+  readonly front: Teller<never>;
+  readonly backend: Teller<PortalLine>;
+}
+
+/** Starts no services: a portal, for one, would have a file system mounted into the runtime folder. */
+const BUS_CONFIG = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig>
+  <type>session</type>
+  <listen>unix:tmpdir=/nonexistent</listen>
+  <auth>EXTERNAL</auth>
+  <policy context="default">
+    <allow send_destination="*" eavesdrop="true"/>
+    <allow eavesdrop="true"/>
+    <allow own="*"/>
+  </policy>
+</busconfig>
+`;
+
+const PORTAL_NAME = 'org.freedesktop.portal.Desktop';
+const PORTAL_FILE = `[portal]
+DBusName=org.freedesktop.impl.portal.desktop.scanbridge
+Interfaces=org.freedesktop.impl.portal.ScreenCast;
+UseIn=scanbridge
+`;
+
 /** A message bus, PipeWire and WirePlumber of the test's own. */
 export class Desktop {
   readonly #services: Teller<never>[] = [];
@@ -92,7 +121,13 @@ export class Desktop {
       GSETTINGS_BACKEND: 'memory',
       LIBGL_ALWAYS_SOFTWARE: '1',
     });
-    desktop.#run('dbus-daemon', ['--session', '--nofork', `--address=${desktop.busAddress}`]);
+    const bus = join(folder, 'bus.conf');
+    await writeFile(bus, BUS_CONFIG);
+    desktop.#run('dbus-daemon', [
+      '--nofork',
+      `--config-file=${bus}`,
+      `--address=${desktop.busAddress}`,
+    ]);
     await appears(join(folder, 'bus'));
     await desktop.startPipeWire();
     return desktop;
@@ -146,6 +181,27 @@ export class Desktop {
   /** Starts any other program of the desktop. */
   run(command: string, ...args: string[]): Teller<never> {
     return this.#run(command, args);
+  }
+
+  /** The fake portal backend, which casts `node`; and the real portal in front of it, which is returned. */
+  async portal(node: number, ...args: string[]): Promise<Portal> {
+    const folder = join(this.folder, 'portals');
+    await mkdir(folder);
+    await writeFile(join(folder, 'scanbridge.portal'), PORTAL_FILE);
+    const backend = new Teller<PortalLine>(
+      tool('portal-backend'),
+      [String(node), ...args],
+      this.env,
+    );
+    this.#services.push(backend as unknown as Teller<never>);
+    await backend.next((l) => l.event === 'ready');
+    const front = this.run(
+      'env',
+      ...[`XDG_DESKTOP_PORTAL_DIR=${folder}`, 'XDG_CURRENT_DESKTOP=scanbridge'],
+      '/usr/libexec/xdg-desktop-portal',
+    );
+    await this.#says('gdbus', ['wait', '--session', '--timeout=20', PORTAL_NAME]);
+    return { front, backend };
   }
 
   async stop(): Promise<void> {

@@ -91,6 +91,17 @@ void Bus::Subscribe(const Target& target, const char* name, std::function<void(G
       &subscription, nullptr);
 }
 
+void Bus::OnVanished(std::string service, std::function<void()> vanished) {
+  Subscribe({"org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus"},
+            "NameOwnerChanged",
+            [service = std::move(service), vanished = std::move(vanished)](GVariant* arguments) {
+              const char* name = nullptr;
+              const char* owner = nullptr;
+              g_variant_get(arguments, "(&s&s&s)", &name, nullptr, &owner);
+              if (name == service && *owner == '\0') vanished();
+            });
+}
+
 Failure Bus::Explain(const Target& target, const char* method, GError* error) const {
   FailureCode code = FailureCode::kFailed;
   std::string advice;

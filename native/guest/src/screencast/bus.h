@@ -54,6 +54,9 @@ class Bus {
   /// Calls `signal(arguments)` for each signal until the bus goes.
   void Subscribe(const Target& target, const char* name, std::function<void(GVariant*)> signal);
 
+  /// Calls `vanished` when a service loses its owner: one that dies says nothing, the bus does.
+  void OnVanished(std::string service, std::function<void()> vanished);
+
   /// What went wrong in a call, in words; frees `error`.
   Failure Explain(const Target& target, const char* method, GError* error) const;
 

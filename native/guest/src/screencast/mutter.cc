@@ -103,14 +103,7 @@ uint32_t MutterSession::Open(SessionThread& thread, Bus& bus) {
                 [this](GVariant* arguments) { g_variant_get(arguments, "(u)", &node_); });
   const auto closed = [this](GVariant*) { closed_ = true; };
   bus.Subscribe(CastSession(session), "Closed", closed);
-  // A compositor that dies says nothing; the bus does.
-  bus.Subscribe({"org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus"},
-                "NameOwnerChanged", [this](GVariant* arguments) {
-                  const char* name = nullptr;
-                  const char* owner = nullptr;
-                  g_variant_get(arguments, "(&s&s&s)", &name, nullptr, &owner);
-                  if (std::string_view(name) == kCastService && *owner == '\0') closed_ = true;
-                });
+  bus.OnVanished(kCastService, [this] { closed_ = true; });
   if (options_.input) {
     bus.Subscribe(RemoteSession(remote_session_), "Closed", closed);
     bus.Call(RemoteSession(remote_session_), "Start", nullptr, nullptr, deadline);

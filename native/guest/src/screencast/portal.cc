@@ -101,6 +101,7 @@ void PortalSession::Run(SessionThread& thread) {
 
 PortalSession::Opened PortalSession::Open(SessionThread& thread, Bus& bus) {
   const auto deadline = Clock::now() + options_.timeout;
+  bus.OnVanished(kService, [this] { closed_ = true; });
   const Variant modes = bus.Get(Portal(), "AvailableCursorModes", deadline);
   const uint32_t cursor =
       ChooseCursor(options_.cursor, g_variant_is_of_type(modes.get(), G_VARIANT_TYPE_UINT32)
