@@ -75,7 +75,7 @@ export const benchmark: Benchmark = {
   about: 'processor time of the bridge for 1, 10 and 100 viewers of one 720p60 session',
   async run({ quick, progress }) {
     const rounds = quick ? 1 : 3;
-    const seconds = quick ? 3 : 10;
+    const seconds = quick ? 5 : 10;
     const numbers = [1, 10, 100];
     const samples = new Map<number, Sample[]>(numbers.map((n) => [n, []]));
     for (let round = 0; round < rounds; round++) {
@@ -92,8 +92,9 @@ export const benchmark: Benchmark = {
       return {
         case: String(count),
         metrics: {
-          // Access units that came out of the encoder for each one that a viewer received: 1 is one encode for all.
-          encodes: rounded(of(count, (s) => s.encodes)),
+          // Access units that came out of the encoder for each one that a viewer received: 1 is one encode for all. The
+          // two counters are not read at the same moment: one unit of several hundred is left out of account.
+          encodes: Math.round(of(count, (s) => s.encodes) * 100) / 100,
           // What a viewer adds: the first one against the whole bridge, the others against one viewer.
           cpu_percent_per_viewer: rounded(count === 1 ? cpu : (cpu - one) / (count - 1)),
           bridge_cpu_percent: rounded(cpu),
