@@ -71,7 +71,7 @@ export class LeaseDaemon {
   async #start(): Promise<void> {
     const { socket, runtimeDirectory, users, group, log } = this.options;
     await mkdir(dirname(socket), { recursive: true, mode: 0o755 });
-    const leases = LeaseManager.open({ host: this.#bridge, runtimeDirectory, log });
+    const leases = await LeaseManager.open({ host: this.#bridge, runtimeDirectory, log });
     this.#leases = leases;
     this.#containers = new ContainerApis(leases, log);
     for (const event of ['created', 'changed', 'released'] as const) {

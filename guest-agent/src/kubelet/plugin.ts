@@ -42,6 +42,8 @@ type Watcher = ServerWritableStream<unknown, { devices: readonly Device[] }>;
 export class ScanoutPlugin {
   readonly #pool: ScanoutPool;
   readonly #watchers = new Set<Watcher>();
+  /** Those that do not read at present; they are told the newest when they do. */
+  readonly #behind = new Set<Watcher>();
   readonly #backoff = new Backoff(200, 10_000);
   #server: Server | undefined;
   #folderWatch: FSWatcher | undefined;
@@ -153,6 +155,7 @@ export class ScanoutPlugin {
     this.#server?.forceShutdown();
     this.#server = undefined;
     this.#watchers.clear();
+    this.#behind.clear();
   }
 
   #register(): Promise<void> {
@@ -180,7 +183,10 @@ export class ScanoutPlugin {
       return;
     }
     this.#watchers.add(call);
-    const forget = () => this.#watchers.delete(call);
+    const forget = () => {
+      this.#watchers.delete(call);
+      this.#behind.delete(call);
+    };
     call.on('cancelled', forget).on('close', forget).on('error', forget);
     call.write({ devices: this.#pool.devices });
   }
@@ -188,13 +194,14 @@ export class ScanoutPlugin {
   /** Each message has all devices, so a slow reader loses nothing when one is left out. */
   #tell(): void {
     for (const call of this.#watchers) {
-      if (call.writableNeedDrain) call.once('drain', () => call.write(this.#listing()));
-      else call.write(this.#listing());
+      if (this.#behind.has(call)) continue;
+      if (call.write({ devices: this.#pool.devices })) continue;
+      this.#behind.add(call);
+      call.once('drain', () => {
+        this.#behind.delete(call);
+        call.write({ devices: this.#pool.devices });
+      });
     }
-  }
-
-  #listing() {
-    return { devices: this.#pool.devices };
   }
 
   async #allocate({ containerRequests }: AllocateRequest): Promise<AllocateResponse> {
