@@ -195,10 +195,8 @@ static void* through_dmabuf(const struct functions* f, const struct egl* egl, vo
   return imported;
 }
 
-/// Blits the imported image into `to`; false, with "error".
-static bool blit(const struct functions* f, void* image, unsigned to) {
-  const unsigned from = texture(f, NULL);
-  f->image_target(GL_TEXTURE_2D, image);
+/// Blits a texture into `to`; false, with "error".
+static bool blit(const struct functions* f, unsigned from, unsigned to) {
   unsigned framebuffers[2] = {0, 0};
   f->gen_framebuffers(2, framebuffers);
   f->bind_framebuffer(GL_READ_FRAMEBUFFER, framebuffers[0]);
@@ -272,11 +270,18 @@ static void run(const struct functions* f, const struct egl* egl, const struct c
   memset(seen, 0, sizeof seen);
   const unsigned owned = texture(f, seen);
   f->finish();
+  report_object("dmabuf");
   void* const image = through_dmabuf(f, egl, display, context, source);
-  if (image == NULL) return;
-  report_bool("imported", true);
-  report_stage("drawing the imported image");
-  if (!blit(f, image, owned)) return;
+  report_close();
+  report_bool("imported", image != NULL);
+  // Where there is no dma-buf, the rest of the way is tried with the texture itself.
+  unsigned from = source;
+  if (image != NULL) {
+    from = texture(f, NULL);
+    f->image_target(GL_TEXTURE_2D, image);
+  }
+  report_stage("drawing into a texture of our own");
+  if (!blit(f, from, owned)) return;
   report_bool("drawn", true);
   if (cuda == NULL) return;
   report_stage("reading the texture through CUDA");
