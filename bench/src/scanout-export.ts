@@ -6,7 +6,7 @@
 // that picture, by the clock of its receiving thread; for VNC, to the end of the update that has it.
 // copies_per_frame: bytes of pixels that QEMU wrote for the client, as parts of a whole picture. It is counted where
 // they arrive, so it is a lower bound: what QEMU copies before it sends (VNC: twice) is not in it.
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -14,6 +14,7 @@ import { SurfaceClient } from '@scanbridge/native-host-linux';
 import { Guest } from '@scanbridge/test/vm/guest';
 import { Painter, type ShownHead } from '@scanbridge/test/vm/painter';
 import { readMark } from '@scanbridge/test/vm/pattern';
+import { areTheDevices, sharedMemories } from '@scanbridge/test/vm/shared-memory';
 import type { Benchmark, Case } from './bench.js';
 import { Clocks, type Flush, FlushTrace } from './scanout-flushes.js';
 import { PeerProgram } from './scanout-peer.js';
@@ -58,27 +59,6 @@ interface Turn {
 
 const micros = (nanoseconds: bigint): number => Number(nanoseconds) / 1000;
 const now = (): number => micros(process.hrtime.bigint());
-
-/** Names of the shared memories that a process has mapped, by "device inode". */
-async function sharedMemories(pid: number | 'self'): Promise<Map<string, string>> {
-  const maps = await readFile(`/proc/${pid}/maps`, 'utf8');
-  const found = new Map<string, string>();
-  for (const line of maps.split('\n')) {
-    const match = /^\S+ \S+ \S+ (\S+ \d+) +\/memfd:(\S+)/.exec(line);
-    if (match) found.set(match[1] as string, match[2] as string);
-  }
-  return found;
-}
-
-/**
- * Whether what we were given are the very memories into which QEMU's device transfers the guest's pixels: QEMU has
- * them mapped too, and under another name than the exporter's own memory.
- */
-async function areTheDevices(given: Iterable<string>, qemu: number): Promise<boolean> {
-  const theirs = await sharedMemories(qemu);
-  const names = [...given].map((id) => theirs.get(id));
-  return names.length > 0 && names.every((name) => name !== undefined && name !== 'frame-export');
-}
 
 async function frameExport({ guest }: Turn): Promise<Client> {
   const before = await sharedMemories('self');

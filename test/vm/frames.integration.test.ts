@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { readdir } from 'node:fs/promises';
 import { connect as connectSocket } from 'node:net';
 import { fileURLToPath } from 'node:url';
+import { isDeepStrictEqual } from 'node:util';
 import { type CursorEvent, SurfaceClient } from '@scanbridge/native-host-linux';
 import test, { type ExecutionContext } from 'ava';
 import { FrameReader } from './frames.js';
@@ -190,6 +191,34 @@ test.serial('a head is switched on, resized while it flips, and switched off', a
   await client.configureScanout(2, null);
   await blank;
   t.false((await painter.heads())[2]?.connected);
+});
+
+test.serial('of a burst of sizes the last one counts, on every head', async (t) => {
+  const client = await connect(t);
+  const heads = [0, 1, 2, 3];
+  for (let round = 0; round < 5; round++) {
+    const wanted = heads.map((head) => ({
+      width: 800 + 8 * (head + 4 * round),
+      height: 600 + head + 4 * round,
+    }));
+    // As a window makes them that is dragged by its corner: the guest is still asking about the one before.
+    for (let step = 5; step >= 0; step--) {
+      for (const head of heads) {
+        const { width, height } = wanted[head] as { width: number; height: number };
+        await client.configureScanout(head, { width: width - 8 * step, height: height - step });
+      }
+    }
+    const sizes = async () =>
+      (await painter.heads())
+        .slice(0, heads.length)
+        .map(({ width, height }) => ({ width, height }));
+    const deadline = performance.now() + 10_000;
+    while (!isDeepStrictEqual(await sizes(), wanted) && performance.now() < deadline) {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    t.deepEqual(await sizes(), wanted);
+  }
+  for (const head of heads.slice(1)) await client.configureScanout(head, null);
 });
 
 test.serial('a killed client leaves nothing in QEMU, and the next one is served', async (t) => {

@@ -129,6 +129,15 @@ export class FrameReader {
     return { ...frame, surfaceInfo, picture };
   }
 
+  /** The picture of the frame that was read last and is not released, as its memory is now. */
+  again(): Picture {
+    const surface = this.#taken && this.#surfaces.get(this.#taken.surface);
+    if (!this.#taken || !surface) {
+      throw new VmError('CHANNEL_BROKEN', 'no frame was read, or it is released');
+    }
+    return toRgb(this.#client.readPixels(this.#taken), this.#taken, surface.format);
+  }
+
   /** Reads frames until one is as wanted. */
   async until(wanted: (frame: Frame) => boolean): Promise<Frame> {
     for (;;) {

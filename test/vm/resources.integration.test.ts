@@ -4,6 +4,7 @@ import { FrameReader } from './frames.js';
 import { BUILD_MILLISECONDS, Guest } from './guest.js';
 import { type PaintedResource, Painter, type PaintFormat } from './painter.js';
 import { findWrongPixel, readMark } from './pattern.js';
+import { areTheDevices, sharedMemories } from './shared-memory.js';
 
 // Streams of virtio-gpu resources by id: what a container's PipeWire buffers become.
 
@@ -55,6 +56,23 @@ for (const format of ['XR24', 'AR24', 'XB24', 'AB24'] satisfies PaintFormat[]) {
     await painter.drop(painted.resource);
   });
 }
+
+test.serial("a client reads the device's own memory: QEMU copies nothing", async (t) => {
+  const client = await connect(t);
+  const painted = await painter.resource({ width: 640, height: 480 }, 'XR24', 5);
+  const before = await sharedMemories('self');
+  const frames = await FrameReader.open(client, (it) => it.subscribeResource(named(painted)));
+  await frames.next();
+  const mapped = [...(await sharedMemories('self')).keys()].filter((id) => !before.has(id));
+  t.is(mapped.length, 1);
+  t.true(await areTheDevices(mapped, guest.pid), 'the memory is not the one of the device');
+  // So what the guest transfers is there at once, while the frame is held and none follows.
+  for (let i = 0; i < 3; i++) {
+    const { sequence } = await painter.touch(painted.resource);
+    t.like(readMark(frames.again()), { painter: 5, sequence });
+  }
+  await painter.drop(painted.resource);
+});
 
 test.serial('a resource that the guest frees ends its stream, and only that', async (t) => {
   const client = await connect(t);
