@@ -1,14 +1,25 @@
 /*
- * The guest's side of the vsock tests and of the vsock benchmark; ../vsock-peer.ts is the host's.
+ * The guest's side of the vsock tests and of the vsock benchmark. The host's is ../vsock-peer.ts,
+ * or this program, where the host must not be what is measured.
  *
- *   vsock serve PORT                             accept connections from the host, for ever
- *   vsock send PORT CHUNK TOTAL SEED             send a pattern; the host checks it
- *   vsock receive PORT CHUNK TOTAL SEED          have the host send a pattern; check it
- *   vsock ping PORT COUNT SIZE                   round trips of SIZE bytes, one after the other
- *   vsock many PORT COUNT                        COUNT connections at once, each echoes
- *   vsock churn PORT COUNT                       COUNT connections, one after the other, each
- * echoes vsock hold PORT                              connect, say "held", wait for the end of the
- * stream vsock cid                                    the local CID
+ * vsock serve PORT
+ *     Accept connections from the host, for ever.
+ * vsock serve-unix PATH
+ *     The same on a Unix socket: the service of a port for guests, on the host.
+ * vsock send PORT CHUNK TOTAL SEED
+ *     Send a pattern; the host checks it.
+ * vsock receive PORT CHUNK TOTAL SEED
+ *     Have the host send a pattern; check it.
+ * vsock ping PORT COUNT SIZE
+ *     Round trips of SIZE bytes, one after the other.
+ * vsock many PORT COUNT
+ *     COUNT connections at once, each echoes.
+ * vsock churn PORT COUNT
+ *     COUNT connections, one after the other, each echoes.
+ * vsock hold PORT
+ *     Connect, say "held", wait for the end of the stream.
+ * vsock cid
+ *     The local CID.
  *
  * Whoever connects says first what it wants, with a struct request. Results are one line of JSON
  * on standard output; a failure is a line on standard error and status 1.
@@ -29,6 +40,7 @@
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 /* Needs sys/socket.h before it. */
@@ -234,17 +246,14 @@ static void serve_one(int fd) {
   }
 }
 
-static _Noreturn void serve(uint32_t port) {
-  struct sockaddr_vm address = {
-      .svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_ANY, .svm_port = port};
-  int listener = socket(AF_VSOCK, SOCK_STREAM, 0);
+static _Noreturn void serve(const struct sockaddr* address, socklen_t size) {
+  int listener = socket(address->sa_family, SOCK_STREAM, 0);
 
   signal(SIGCHLD, SIG_IGN);
-  if (listener < 0 || bind(listener, (struct sockaddr*)&address, sizeof address) < 0 ||
-      listen(listener, 1024) < 0) {
+  if (listener < 0 || bind(listener, address, size) < 0 || listen(listener, 1024) < 0) {
     die("listen");
   }
-  printf("{\"listening\":%u}\n", port);
+  puts("{\"listening\":true}");
   fflush(stdout);
   for (;;) {
     int fd = accept(listener, NULL, NULL);
@@ -265,6 +274,24 @@ static _Noreturn void serve(uint32_t port) {
         close(fd);
     }
   }
+}
+
+static _Noreturn void serve_port(uint32_t port) {
+  struct sockaddr_vm address = {
+      .svm_family = AF_VSOCK, .svm_cid = VMADDR_CID_ANY, .svm_port = port};
+
+  serve((struct sockaddr*)&address, sizeof address);
+}
+
+static _Noreturn void serve_path(const char* path) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+  if (strlen(path) >= sizeof address.sun_path) {
+    errno = ENAMETOOLONG;
+    die(path);
+  }
+  strcpy(address.sun_path, path);
+  serve((struct sockaddr*)&address, sizeof address);
 }
 
 static void send_pattern(uint32_t port, uint32_t chunk, uint32_t total, uint32_t seed) {
@@ -420,11 +447,14 @@ int main(int argc, char** argv) {
   const char* command = argc > 1 ? argv[1] : "";
 
   signal(SIGPIPE, SIG_IGN);
+  if (strcmp(command, "serve-unix") == 0 && argc == 3) {
+    serve_path(argv[2]);
+  }
   for (int i = 2; i < argc && i < 6; i++) {
     n[i - 2] = number(argv[i]);
   }
   if (strcmp(command, "serve") == 0 && argc == 3) {
-    serve(n[0]);
+    serve_port(n[0]);
   } else if (strcmp(command, "send") == 0 && argc == 6 && n[1] <= MAX_CHUNK) {
     send_pattern(n[0], n[1], n[2], n[3]);
   } else if (strcmp(command, "receive") == 0 && argc == 6 && n[1] <= MAX_CHUNK) {
