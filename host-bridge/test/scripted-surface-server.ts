@@ -20,6 +20,8 @@ interface Head {
   enabled: boolean;
   width: number;
   height: number;
+  /** What the guest draws; absent: nothing. */
+  picture?: { width: number; height: number };
 }
 
 const powerOn = (): Head[] =>
@@ -56,6 +58,12 @@ export class ScriptedSurfaceServer {
     this.#generation++;
     this.#heads = powerOn();
     for (let scanout = 0; scanout < SCANOUTS; scanout++) this.#tell(scanout);
+  }
+
+  /** As a guest that draws a picture of this size. */
+  draw(scanout: number, width: number, height: number): void {
+    (this.#heads[scanout] as Head).picture = { width, height };
+    this.#tell(scanout);
   }
 
   /** Bytes to everyone, whatever they are. */
@@ -115,9 +123,9 @@ export class ScriptedSurfaceServer {
     const message: FromServer = {
       type: 'scanout_info',
       scanout,
-      flags: head.enabled ? ScanoutFlag.ENABLED : 0,
-      width: 0,
-      height: 0,
+      flags: (head.enabled ? ScanoutFlag.ENABLED : 0) | (head.picture ? ScanoutFlag.ACTIVE : 0),
+      width: head.picture?.width ?? 0,
+      height: head.picture?.height ?? 0,
       preferredWidth: head.enabled ? head.width : 0,
       preferredHeight: head.enabled ? head.height : 0,
       refresh: 0,

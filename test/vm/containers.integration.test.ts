@@ -26,9 +26,10 @@ test.before(async (t) => {
     frameExport: true,
     qemuArgs: ['-device', `virtio-vsock-unix-pci,guest-cid=3,path=${base}`],
   });
+  const frames = guest.framesSocket;
   bridge = await startBridge({
-    agents: [{ kind: 'vsock-unix', base, port: PORT }],
-    scanouts: [{ socket: guest.framesSocket, name: 'vm' }],
+    agents: [{ kind: 'vsock-unix', base, port: PORT, vm: { name: 'vm', exporter: frames } }],
+    scanouts: [{ socket: frames, name: 'vm' }],
   });
   hydra = await Hydra.start(guest);
 });

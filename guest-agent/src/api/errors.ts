@@ -32,7 +32,7 @@ const REMEDIES: Record<LeaseError['code'], readonly [status: number, remedy: str
   ],
   HOST_REFUSED: [
     502,
-    'look at the log of the bridge; it has to be started with --scanout of this VM',
+    'look at the log of the bridge; it has to be started with --scanout and --vm of this VM',
   ],
   NO_HOTPLUG: [504, 'try again; look at the log of the bridge, and at dmesg'],
   KERNEL_REFUSED: [500, 'look at the log of the agent, and at dmesg'],

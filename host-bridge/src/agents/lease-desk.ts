@@ -1,4 +1,5 @@
 // What agents say about leases, for the virtual machine that each runs in.
+import { resolve } from 'node:path';
 import type { Logger } from 'pino';
 import { reasonOf } from '../errors.js';
 import type { LeaseMessage } from '../sources/scanout-leases.js';
@@ -30,11 +31,9 @@ export class LeaseDesk {
     for (const vm of this.vms()) vm.leases.forget(connection);
   }
 
-  /** The VM in which an agent runs, by the way it came. */
-  #vmOf(connection: AgentConnection): ScanoutSource | undefined {
-    if (connection.local) return undefined;
-    const vms = this.vms();
-    return vms.length === 1 ? vms[0] : undefined;
+  /** The VM in which an agent runs, as the bridge was told which way leads to which VM: never as the agent says. */
+  #vmOf({ vm }: AgentConnection): ScanoutSource | undefined {
+    return vm && this.vms().find(({ socket }) => resolve(socket) === resolve(vm.exporter));
   }
 
   #claim(
@@ -69,7 +68,7 @@ export class LeaseDesk {
 
 function reasonAgainst(vm: ScanoutSource | undefined, device: number): string | undefined {
   if (!vm) {
-    return "the bridge does not know this VM's scanouts; start it with --scanout SOCKET of its frame-export";
+    return "the bridge does not know this VM's scanouts; start it with --scanout SOCKET and --vm NAME,exporter=SOCKET,vsock=BASE";
   }
   if (device === 0) return undefined;
   return `the bridge has the first GPU of ${vm.name} only, not number ${device}`;

@@ -87,6 +87,11 @@ export class ScanoutSource {
     else this.#wishes.delete(scanout);
   }
 
+  /** Unix socket of the VM's exporter. */
+  get socket(): string {
+    return this.options.socket;
+  }
+
   /** Ends the control connection; displays that were connected stay so. The registry ends the sessions. */
   close(): void {
     this.#closed = true;
