@@ -35,7 +35,12 @@ function modulesMatchLock() {
   const installed = readLock(hidden);
   const wanted = readLock('package-lock.json');
   for (const [path, { version, link, optional, peer }] of Object.entries(wanted)) {
-    if (!path.includes('node_modules/') || link) continue;
+    if (!path.includes('node_modules/')) continue;
+    if (link) {
+      // A workspace that came with a later version of the project.
+      if (!existsSync(inRoot(path))) return false;
+      continue;
+    }
     const have = installed[path];
     if (have === undefined ? !(optional || peer) : have.version !== version) return false;
   }
