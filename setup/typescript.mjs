@@ -15,7 +15,7 @@ export function workspaces() {
 /** What `npm start` runs; test/ and bench/ are compiled by those who run them. */
 const PRODUCT = [
   'protocol',
-  ...['native/guest', 'native/host-linux', 'native/vsock'],
+  ...['native/guest', 'native/host-linux', 'native/host-macos', 'native/vsock'],
   ...['hydra-client', 'guest-agent', 'host-bridge'],
 ];
 

@@ -30,7 +30,9 @@ type Native = typeof import('@scanbridge/native-host-linux');
 /** @throws {WorkerError} ENGINE_NOT_BUILT */
 async function loadNative(): Promise<Native> {
   try {
-    return await import('@scanbridge/native-host-linux');
+    if (process.platform !== 'darwin') return await import('@scanbridge/native-host-linux');
+    // The same interface; the names of engines and codes are others.
+    return (await import('@scanbridge/native-host-macos')) as unknown as Native;
   } catch (error) {
     throw new WorkerError(
       'ENGINE_NOT_BUILT',
