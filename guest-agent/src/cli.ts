@@ -35,6 +35,16 @@ await yargs(hideBin(process.argv))
     async (y) => (await import('./cli/leases.js')).leasesOptions(y),
     async (args) => (await import('./cli/leases.js')).leases(args),
   )
+  .command('lease', 'use a scanout of this VM', (y: Argv) =>
+    y
+      .command(
+        'run <program..>',
+        'run a compositor on a scanout of its own',
+        async (run) => (await import('./cli/lease-run.js')).leaseRunOptions(run),
+        async (args) => (await import('./cli/lease-run.js')).leaseRun(args),
+      )
+      .demandCommand(1, 'Name what to do: scanbridge-agent lease run -- PROGRAM'),
+  )
   .command(
     'cdi',
     'show what containers get with --device of a lease',

@@ -34,6 +34,8 @@ function shows(head: Head, mode: ScanoutMode | null): boolean {
 export class ScanoutDevice {
   readonly card: string;
   readonly renderNode: string | undefined;
+  /** Whether it renders (virgl), or only shows. */
+  readonly renders: boolean;
   #heads: readonly Head[];
   /** Configurations wait for one another, as the kernel may lose a change that comes right after another. */
   #turn: Promise<unknown> = Promise.resolve();
@@ -51,6 +53,7 @@ export class ScanoutDevice {
   ) {
     this.card = gpu.card;
     this.renderNode = gpu.renderNode === '' ? undefined : gpu.renderNode;
+    this.renders = gpu.renders;
     this.#heads = listHeads(master, 0);
   }
 

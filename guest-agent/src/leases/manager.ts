@@ -1,16 +1,18 @@
 // Gives scanouts to owners: which is whose, and when it is free again.
 import { EventEmitter } from 'node:events';
 import { chmodSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { isSystemError, listVirtioGpus, openMaster } from '@scanbridge/native-guest/lease';
 import type { InputEvent } from '@scanbridge/protocol/viewer';
 import type { Logger } from 'pino';
 import { ScanoutDevice } from './device.js';
 import { LeaseError } from './errors.js';
 import { Hotplug } from './hotplug.js';
+import { Keeper, type Kept } from './keeper.js';
 import type { Lease, LeaseEvents, LeaseRequest, Scanout, ScanoutMode } from './lease.js';
 import type { ScanoutHost } from './scanout-host.js';
-import { Slot } from './slot.js';
+import { Shelf } from './shelf.js';
+import { planSlot, Slot, type SlotPlan } from './slot.js';
 
 export const DEFAULT_RUNTIME_DIRECTORY = '/run/scanbridge/leases';
 /** Scanout 0 is the console: it is on at power-on, and the kernel's own messages are there. */
@@ -25,6 +27,8 @@ export interface LeaseManagerOptions {
   host: ScanoutHost;
   /** Where leases have their folders. */
   runtimeDirectory?: string;
+  /** Socket of the process that keeps descriptors for an agent that dies. Default: beside the runtime directory. */
+  keeper?: string;
   log: Logger;
 }
 
@@ -40,20 +44,23 @@ export class LeaseManager extends EventEmitter<LeaseEvents> {
   readonly #stop = new AbortController();
   readonly #directory: string;
 
+  #shelf = new Shelf(undefined, new Map());
+  #keeper: Keeper | undefined;
+
   private constructor(private readonly options: LeaseManagerOptions) {
     super();
     this.#directory = options.runtimeDirectory ?? DEFAULT_RUNTIME_DIRECTORY;
   }
 
   /**
-   * Becomes the DRM master of all virtio-gpu devices.
+   * Becomes the DRM master of all virtio-gpu devices. Leases of an agent that was killed go on, with their ids.
    *
    * @throws {LeaseError} NO_DEVICE, SEAT_FAILED
    */
-  static open(options: LeaseManagerOptions): LeaseManager {
+  static async open(options: LeaseManagerOptions): Promise<LeaseManager> {
     const manager = new LeaseManager(options);
     try {
-      manager.#open();
+      await manager.#open();
       return manager;
     } catch (error) {
       manager.#free();
@@ -61,10 +68,15 @@ export class LeaseManager extends EventEmitter<LeaseEvents> {
     }
   }
 
-  #open(): void {
+  async #open(): Promise<void> {
+    const kept = await this.#connectKeeper();
+    this.#shelf = new Shelf(this.#keeper, kept);
+    const masters = this.#shelf.within('master');
     for (const [index, gpu] of listVirtioGpus().entries()) {
       try {
-        const master = openMaster(gpu.card);
+        const name = gpu.card.replaceAll('/', '-');
+        const master = masters.take(name)?.descriptor ?? openMaster(gpu.card);
+        masters.keep(name, gpu.card, master);
         const { host } = this.options;
         this.#devices.push(new ScanoutDevice(index, gpu, master, this.#hotplug, host));
       } catch (cause) {
@@ -82,29 +94,61 @@ export class LeaseManager extends EventEmitter<LeaseEvents> {
         'This machine has no virtio-gpu device that this user may open: leases are for virtual machines whose display is virtio-gpu, and need root.',
       );
     }
-    this.#makeDirectory();
     this.#hotplug.on('lease', () => this.#reconcile());
     this.#hotplug.on('hotplug', (card) => this.#onHotplug(card));
     this.#hotplug.on('lost', () => {
       this.#reconcile();
       for (const device of this.#devices) this.#onHotplug(device.card);
     });
-    // What is still on was an agent's that was killed.
+    await this.#takeUp();
+    // What is still on, and nobody's, was an agent's that was killed.
     for (const device of this.#devices) {
-      for (const head of device.heads) {
-        if (head.scanout !== CONSOLE && head.connected) {
-          this.#toSwitchOff.add(keyOf(device, head.scanout));
-        }
+      for (const { scanout, connected } of device.heads) {
+        const key = keyOf(device, scanout);
+        const taken = [...this.#slots.values()].some((s) => keyOf(s.device, s.scanout) === key);
+        if (scanout !== CONSOLE && connected && !taken) this.#toSwitchOff.add(key);
       }
     }
   }
 
-  /** What an agent that was killed has left there is nobody's. */
-  #makeDirectory(): void {
+  /** What an agent before this one has left. */
+  async #connectKeeper(): Promise<Map<string, Kept>> {
+    const { log, keeper = join(dirname(this.#directory), 'keeper.sock') } = this.options;
     try {
       mkdirSync(this.#directory, { recursive: true });
       chmodSync(this.#directory, 0o755);
+      const connected = await Keeper.connect(keeper, (reason) =>
+        log.error(`leases will not outlive this agent: the keeper of descriptors: ${reason}`),
+      );
+      this.#keeper = connected.keeper;
+      return connected.kept;
+    } catch (cause) {
+      throw seatFailed(cause);
+    }
+  }
+
+  /** Goes on with the leases of an agent that was killed. What it has left else is nobody's. */
+  async #takeUp(): Promise<void> {
+    const all = this.#shelf.within('lease');
+    for (const id of all.names()) {
+      const shelf = all.within(id);
+      const plan = shelf.take('plan')?.value as SlotPlan | undefined;
+      const device = plan === undefined ? undefined : this.#devices[plan.device];
+      if (plan === undefined || device === undefined) continue;
+      try {
+        const slot = this.#makeSlot(plan, device);
+        this.#slots.set(id, slot);
+        await slot.startLogin();
+        this.options.log.info({ lease: id, owner: plan.owner }, 'taken up');
+        if (plan.lent !== undefined && slot.state !== 'active') this.#holderGone(slot);
+      } catch (error) {
+        this.options.log.error({ lease: id, error }, 'a lease could not be taken up');
+      }
+    }
+    this.#shelf.forgetRest();
+    try {
       for (const name of readdirSync(this.#directory)) {
+        if (this.#slots.has(name)) continue;
         rmSync(join(this.#directory, name), { recursive: true, force: true });
       }
     } catch (cause) {
@@ -155,16 +199,19 @@ export class LeaseManager extends EventEmitter<LeaseEvents> {
     const { device, scanout } = this.#choose(request);
     const key = keyOf(device, scanout);
     this.#busy.add(key);
+    let slot: Slot | undefined;
     try {
-      await device.configure(scanout, mode, this.#signal(signal));
+      const plan = planSlot({ owner, uid, gid, keep }, mode, device.index, scanout);
+      slot = this.#makeSlot(plan, device);
+      await Promise.all([device.configure(scanout, mode, this.#signal(signal)), slot.startLogin()]);
       this.#toSwitchOff.delete(key);
-      const slot = this.#makeSlot({ owner, uid, gid, keep, mode }, device, scanout);
       this.#slots.set(slot.id, slot);
       const lease = slot.snapshot();
       this.options.log.info({ lease: lease.id, owner, connector: lease.connector }, 'leased');
       this.emit('created', lease);
       return lease;
     } catch (error) {
+      slot?.close();
       // The host may have switched it on before it went wrong.
       this.#toSwitchOff.add(key);
       throw error;
@@ -191,9 +238,12 @@ export class LeaseManager extends EventEmitter<LeaseEvents> {
     const either = this.#signal(signal);
     await device.configure(scanout, mode, either);
     slot.mode = mode;
+    this.emit('display', slot.snapshot());
     if (slot.state === 'active' && !(await this.#follows(slot, mode, FOLLOW_LIMIT))) {
       await device.configure(scanout, null, either);
+      this.emit('display', slot.snapshot());
       await device.configure(scanout, mode, either);
+      this.emit('display', slot.snapshot());
       if (!(await this.#follows(slot, mode, RETURN_LIMIT))) {
         this.options.log.warn({ lease: id }, 'the compositor does not follow its display');
       }
@@ -246,7 +296,11 @@ export class LeaseManager extends EventEmitter<LeaseEvents> {
   #free(): void {
     this.#stop.abort();
     this.#hotplug.close();
-    for (const device of this.#devices) device.close();
+    for (const device of this.#devices) {
+      this.#shelf.within('master').forget(device.card.replaceAll('/', '-'));
+      device.close();
+    }
+    this.#keeper?.close();
   }
 
   #slot(id: string): Slot {
@@ -295,25 +349,30 @@ export class LeaseManager extends EventEmitter<LeaseEvents> {
     return [...this.#slots.values()].map((slot) => slot.describe()).join('; ');
   }
 
-  #makeSlot(request: Slot['request'], device: ScanoutDevice, scanout: number): Slot {
+  #makeSlot(plan: SlotPlan, device: ScanoutDevice): Slot {
+    const { log } = this.options;
     const events = {
       changed: () => {
-        if (this.#slots.has(slot.id)) this.emit('changed', slot.snapshot());
+        if (this.#slots.has(plan.id)) this.emit('changed', slot.snapshot());
       },
-      holderGone: ({ pid }: { pid: number }) => {
-        if (slot.request.keep || !this.#slots.has(slot.id)) return;
-        this.release(slot.id, `its holder, process ${pid}, is gone`).catch((error) =>
-          this.options.log.error({ error }, 'a lease could not be released'),
-        );
-      },
+      holderGone: () => this.#holderGone(slot),
     };
+    const shelf = this.#shelf.within('lease').within(plan.id);
+    const runtimeDirectory = this.#directory;
     let slot: Slot;
     try {
-      slot = new Slot(request, device, scanout, this.#directory, events, this.options.log);
+      slot = new Slot(plan, { device, runtimeDirectory, shelf, events, log });
     } catch (cause) {
       throw seatFailed(cause);
     }
     return slot;
+  }
+
+  #holderGone(slot: Slot): void {
+    if (slot.outlives || !this.#slots.has(slot.id)) return;
+    this.release(slot.id, 'its holder is gone').catch((error) =>
+      this.options.log.error({ error }, 'a lease could not be released'),
+    );
   }
 
   #reconcile(): void {

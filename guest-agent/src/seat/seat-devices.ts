@@ -6,11 +6,14 @@ export interface SeatClient {
   readonly uid: number;
 }
 
-/** A device that was opened for a client. */
+/** A device that a client has. */
 export interface OpenedDevice {
-  /** For the client. */
-  readonly descriptor: Descriptor;
-  /** Takes the device from the client, and closes the descriptor. */
+  readonly path: string;
+  /** Whether it is the scanout: who has it is the lease's holder. */
+  readonly holds: boolean;
+  /** What the client got a copy of, until close(). */
+  readonly descriptor: Descriptor | undefined;
+  /** Takes the device from the client. */
   close(): void;
 }
 
@@ -18,13 +21,17 @@ export interface OpenedDevice {
 export interface SeatDevices {
   /** Nodes that open() knows: "/dev/dri/card0", "/dev/input/event7". */
   readonly nodes: readonly string[];
+  /** The one of them that has this device number. */
+  nodeOf(major: number, minor: number): string | undefined;
   /**
    * Opens one of them.
    *
    * @throws {SystemError} EACCES for everything that is not of this seat, EBUSY when another client holds it
    */
-  open(path: string, client: SeatClient): OpenedDevice;
-  /** The last connection of a client that had opened devices is over. */
+  open(path: string, client: SeatClient): OpenedDevice & { readonly descriptor: Descriptor };
+  /** A device that a client has got from an agent before this one. */
+  adopt(path: string): OpenedDevice;
+  /** The connection of a client that had opened the scanout is over. */
   clientGone(client: SeatClient): void;
 }
 

@@ -11,6 +11,7 @@ import {
   send,
 } from '@scanbridge/native-guest/lease';
 import type { Logger } from 'pino';
+import type { Shelf } from '../leases/shelf.js';
 import type { OpenedDevice, SeatDevices } from './seat-devices.js';
 import {
   encodeDeviceOpened,
@@ -36,30 +37,65 @@ export interface SeatdOptions {
   uid: number;
   gid: number;
   devices: SeatDevices;
+  /** For an agent after this one: the listening socket and the connections. */
+  shelf: Shelf;
   log: Logger;
+}
+
+/** A connection, as the shelf has it. */
+interface KeptClient {
+  opened: boolean;
+  held: boolean;
+  nextDevice: number;
+  devices: [id: number, path: string][];
 }
 
 /** Listens from construction to close(). */
 export class SeatdServer {
   readonly #listener: Descriptor;
   readonly #clients = new Set<Client>();
+  #nextClient = 1;
 
   /** @throws {SystemError} */
   constructor(private readonly options: SeatdOptions) {
-    this.#listener = listenUnix(options.path);
+    const { path, uid, gid, shelf } = options;
+    const kept = shelf.take('seat')?.descriptor;
+    this.#listener = kept ?? listenUnix(path);
     try {
-      chownSync(options.path, options.uid, options.gid);
+      if (kept === undefined) chownSync(path, uid, gid);
     } catch (error) {
       this.#listener.close();
       throw error;
     }
+    shelf.keep('seat', {}, this.#listener);
     this.#listener.watch(() => this.#accept());
+    for (const name of shelf.within('client').names()) this.#resume(name);
   }
 
   /** Takes all devices back and disconnects everybody. */
   close(): void {
     this.#listener.close();
+    this.options.shelf.forget('seat');
     for (const client of [...this.#clients]) client.close();
+  }
+
+  /** Whether somebody is connected. */
+  get busy(): boolean {
+    return this.#clients.size > 0;
+  }
+
+  #resume(name: string): void {
+    const kept = this.options.shelf.within('client').take(name);
+    if (kept?.descriptor === undefined) return;
+    this.#nextClient = Math.max(this.#nextClient, Number(name) + 1);
+    this.#serve(kept.descriptor, name, kept.value as KeptClient);
+  }
+
+  #serve(socket: Descriptor, name: string, kept?: KeptClient): void {
+    const peer = peerCredentials(socket.fd);
+    const gone = () => this.#clients.delete(client);
+    const client = new Client(socket, peer, name, this.options, gone, kept);
+    this.#clients.add(client);
   }
 
   #accept(): void {
@@ -79,8 +115,7 @@ export class SeatdServer {
       this.options.log.warn({ pid: peer.pid }, `a connection to the seat was refused: ${reason}`);
       return;
     }
-    const client = new Client(socket, peer, this.options, () => this.#clients.delete(client));
-    this.#clients.add(client);
+    this.#serve(socket, String(this.#nextClient++));
   }
 }
 
@@ -90,23 +125,44 @@ class Client {
   readonly #devices = new Map<number, OpenedDevice>();
   #opened = false;
   #nextDevice = 1;
-  #hadDevices = false;
+  #held = false;
 
   constructor(
     private readonly socket: Descriptor,
     private readonly peer: PeerCredentials,
+    private readonly name: string,
     private readonly options: SeatdOptions,
     private readonly gone: () => void,
+    kept?: KeptClient,
   ) {
+    if (kept !== undefined) {
+      this.#opened = kept.opened;
+      this.#held = kept.held;
+      this.#nextDevice = kept.nextDevice;
+      for (const [id, path] of kept.devices) this.#devices.set(id, options.devices.adopt(path));
+    }
+    this.#keep(socket);
     socket.watch(() => this.#read());
+  }
+
+  #keep(socket?: Descriptor): void {
+    const kept: KeptClient = {
+      opened: this.#opened,
+      held: this.#held,
+      nextDevice: this.#nextDevice,
+      devices: [...this.#devices].map(([id, { path }]) => [id, path]),
+    };
+    this.options.shelf.within('client').keep(this.name, kept, socket);
   }
 
   close(): void {
     if (!this.socket.open) return;
     this.socket.close();
+    // Only now does the other side see the end.
+    this.options.shelf.within('client').forget(this.name);
     this.#closeDevices();
     this.gone();
-    if (this.#hadDevices) this.options.devices.clientGone(this.peer);
+    if (this.#held) this.options.devices.clientGone(this.peer);
   }
 
   #closeDevices(): void {
@@ -147,6 +203,7 @@ class Client {
       case 'open-seat':
         if (this.#opened) throw new SeatProtocolError('the seat is open already');
         this.#opened = true;
+        this.#keep();
         this.#send(encodeSeatOpened(SEAT_NAME));
         // There are no virtual terminals to switch between: a seat is enabled as long as it is.
         this.#send(encodeEmpty('enable-seat'));
@@ -154,6 +211,7 @@ class Client {
       case 'close-seat':
         this.#closeDevices();
         this.#opened = false;
+        this.#keep();
         this.#send(encodeEmpty('seat-closed'));
         break;
       case 'open-device':
@@ -176,7 +234,7 @@ class Client {
       this.#send(encodeError('EMFILE'));
       return;
     }
-    let device: OpenedDevice;
+    let device: ReturnType<SeatDevices['open']>;
     try {
       device = this.options.devices.open(path, this.peer);
     } catch (error) {
@@ -188,7 +246,8 @@ class Client {
     }
     const id = this.#nextDevice++;
     this.#devices.set(id, device);
-    this.#hadDevices = true;
+    this.#held ||= device.holds;
+    this.#keep();
     this.#send(encodeDeviceOpened(id), [device.descriptor]);
   }
 
@@ -200,6 +259,7 @@ class Client {
     }
     this.#devices.delete(id);
     device.close();
+    this.#keep();
     this.#send(encodeEmpty('device-closed'));
   }
 

@@ -6,6 +6,7 @@ import {
   writeInput,
 } from '@scanbridge/native-guest/lease';
 import type { InputEvent } from '@scanbridge/protocol/viewer';
+import type { Shelf } from '../leases/shelf.js';
 
 // linux/input-event-codes.h
 const EV_KEY = 1;
@@ -44,17 +45,30 @@ export class VirtualInputs {
   /**
    * @param name whose they are, for people
    * @param phys tells them apart from other desktops'
+   * @param shelf for an agent after this one
    * @throws {SystemError}
    */
-  constructor(name: string, phys: string) {
+  constructor(
+    name: string,
+    phys: string,
+    private readonly shelf: Shelf,
+  ) {
     const made: { kind: VirtualInputKind; descriptor: Descriptor; node: string }[] = [];
     try {
       for (const kind of KINDS) {
-        const device = createVirtualInput(kind, `Scanbridge ${kind} of ${name}`, `${phys}/${kind}`);
+        const kept = shelf.take(kind);
+        const device =
+          kept?.descriptor === undefined
+            ? createVirtualInput(kind, `Scanbridge ${kind} of ${name}`, `${phys}/${kind}`)
+            : { descriptor: kept.descriptor, node: kept.value as string };
         made.push({ kind, ...device });
+        shelf.keep(kind, device.node, device.descriptor);
       }
     } catch (error) {
-      for (const { descriptor } of made) descriptor.close();
+      for (const { kind, descriptor } of made) {
+        shelf.forget(kind);
+        descriptor.close();
+      }
       throw error;
     }
     this.nodes = made.map(({ node }) => node);
@@ -78,7 +92,10 @@ export class VirtualInputs {
   }
 
   close(): void {
-    for (const device of Object.values(this.#devices)) device.close();
+    for (const kind of KINDS) {
+      this.shelf.forget(kind);
+      this.#devices[kind].close();
+    }
   }
 
   #write(kind: VirtualInputKind, ...values: number[]): void {

@@ -3,6 +3,7 @@
 //
 // What the kernel refuses is thrown as a SystemError. Calls do not wait.
 import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
 
 /** What the kernel refused, and to whom. */
 export interface SystemError extends Error {
@@ -37,6 +38,8 @@ export interface VirtioGpu {
   renderNode: string;
   /** On its bus; for PCI "0000:00:02.0". */
   address: string;
+  /** Whether it renders (virgl), or only shows. */
+  renders: boolean;
 }
 
 export interface DisplayMode {
@@ -72,11 +75,43 @@ export interface PeerCredentials {
 
 export type VirtualInputKind = 'pointer' | 'keyboard' | 'touch';
 
+/** What a LoginServer tells; `take` wants an answer(). */
+export type LoginEvent =
+  | { type: 'ready' }
+  | { type: 'control'; name: string; pid: number }
+  | { type: 'take'; serial: number; major: number; minor: number }
+  | { type: 'give-back'; major: number; minor: number }
+  | { type: 'control-lost' }
+  | { type: 'ended'; reason: string };
+
+/** A stand-in for logind on a private bus; see native/guest/src/seat/login_server.h. */
+export interface LoginServer {
+  /** Answers a `take`: with a copy of the descriptor, or (null) with why not. */
+  answer(serial: number, descriptor: Descriptor | null, refusal: string): void;
+  /** Leaves the bus. Events that are under way still come. */
+  close(): void;
+}
+
 interface LeaseAddon {
+  LoginServer: new (
+    options: {
+      /** D-Bus address. */
+      address: string;
+      /** Id of the session: letters, digits and "-". */
+      session: string;
+      uid: number;
+      /** Who controlled the session when a server before this one ended: unique bus name and process; or "" and 0. */
+      controller: string;
+      controllerPid: number;
+    },
+    event: (event: LoginEvent) => void,
+  ) => LoginServer;
   /** The virtio-gpu devices of this machine, by address. */
   listVirtioGpus(): VirtioGpu[];
   /** Opens a DRM node and becomes its master; EBUSY where another process is. */
   openMaster(card: string): Descriptor;
+  /** Opens a DRM node whose master this process is, for making and sharing buffers, and for nothing else. */
+  openForBuffers(card: string): Descriptor;
   /** `probe`: the connector of which the driver is asked anew, 0 for none; of the others it tells what was known last. */
   listHeads(master: Descriptor, probe: number): Head[];
   /** The mode that a CRTC has. */
@@ -121,11 +156,28 @@ interface LeaseAddon {
 
 const require = createRequire(import.meta.url);
 
+/** For LD_PRELOAD of wlroots, where the GPU does not render; see native/guest/src/seat/buffers_preload.c. */
+export const buffersLibrary = fileURLToPath(
+  new URL('../../build/Release/libscanbridge-buffers.so', import.meta.url),
+);
+
+/** The program that keeps descriptors for an agent that dies; see native/guest/src/lease/keeper.cc. */
+export const keeperProgram = fileURLToPath(
+  new URL('../../build/Release/scanbridge-keeper', import.meta.url),
+);
+
+/** The program that tells containers of changed displays; see native/guest/src/lease/announce.cc. */
+export const announceProgram = fileURLToPath(
+  new URL('../../build/Release/scanbridge-announce', import.meta.url),
+);
+
 const addon: LeaseAddon = require('../../build/Release/scanbridge_lease.node');
 
 export const {
+  LoginServer,
   listVirtioGpus,
   openMaster,
+  openForBuffers,
   listHeads,
   currentMode,
   createLease,

@@ -33,6 +33,7 @@ Napi::Value ListVirtioGpusFunction(const Napi::CallbackInfo& info) {
     object.Set("card", device.card);
     object.Set("renderNode", device.render_node);
     object.Set("address", device.address);
+    object.Set("renders", device.renders);
     list.Set(list.Length(), object);
   }
   return list;
@@ -41,6 +42,11 @@ Napi::Value ListVirtioGpusFunction(const Napi::CallbackInfo& info) {
 // openMaster(card)
 Napi::Value OpenMasterFunction(const Napi::CallbackInfo& info) {
   return Descriptor::New(info.Env(), OpenMaster(info[0].As<Napi::String>().Utf8Value()));
+}
+
+// openForBuffers(card)
+Napi::Value OpenForBuffersFunction(const Napi::CallbackInfo& info) {
+  return Descriptor::New(info.Env(), OpenForBuffers(info[0].As<Napi::String>().Utf8Value()));
 }
 
 // listHeads(master, connector)
@@ -123,6 +129,7 @@ Napi::Value ReadUeventsFunction(const Napi::CallbackInfo& info) {
 void DefineLeaseFunctions(Napi::Env env, Napi::Object exports) {
   Export<ListVirtioGpusFunction>(env, exports, "listVirtioGpus");
   Export<OpenMasterFunction>(env, exports, "openMaster");
+  Export<OpenForBuffersFunction>(env, exports, "openForBuffers");
   Export<ListHeadsFunction>(env, exports, "listHeads");
   Export<CurrentModeFunction>(env, exports, "currentMode");
   Export<CreateLeaseFunction>(env, exports, "createLease");

@@ -4,11 +4,13 @@
 
 #include "addon/descriptor.h"
 #include "addon/lease_functions.h"
+#include "addon/login_object.h"
 
 namespace {
 
 Napi::Object Init(Napi::Env env, Napi::Object exports) {
   scanbridge::guest::Descriptor::Define(env, exports);
+  scanbridge::guest::LoginObject::Define(env, exports);
   scanbridge::guest::DefineLeaseFunctions(env, exports);
   scanbridge::guest::DefineSocketFunctions(env, exports);
   return exports;

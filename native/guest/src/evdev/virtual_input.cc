@@ -85,7 +85,7 @@ VirtualInput CreateVirtualInput(VirtualInputKind kind, const std::string& name,
   VirtualInput device;
   device.fd.reset(open("/dev/uinput", O_RDWR | O_NONBLOCK | O_CLOEXEC));
   const int fd = device.fd.get();
-  if (fd < 0) ThrowErrno("cannot open /dev/uinput");
+  if (fd < 0) ThrowErrno("cannot open /dev/uinput (is the kernel module uinput loaded?)");
   switch (kind) {
     case VirtualInputKind::kPointer:
       DescribePointer(fd);

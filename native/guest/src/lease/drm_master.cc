@@ -2,6 +2,9 @@
 #include "lease/drm_master.h"
 
 #include <fcntl.h>
+#include <linux/capability.h>
+#include <sys/syscall.h>
+#include <virtgpu_drm.h>
 #include <xf86drm.h>
 #include <xf86drmMode.h>
 
@@ -102,6 +105,33 @@ uint32_t PossibleCrtcs(int fd, const drmModeConnector& connector) {
   return mask;
 }
 
+bool Renders(int fd) {
+  uint64_t value = 0;
+  drm_virtgpu_getparam parameter{};
+  parameter.param = VIRTGPU_PARAM_3D_FEATURES;
+  parameter.value = reinterpret_cast<uintptr_t>(&value);
+  return drmIoctl(fd, DRM_IOCTL_VIRTGPU_GETPARAM, &parameter) == 0 &&
+         static_cast<uint32_t>(value) != 0;
+}
+
+/// While it lives, this thread has no CAP_SYS_ADMIN.
+class WithoutAdmin {
+ public:
+  WithoutAdmin() {
+    if (syscall(SYS_capget, &header_, before_.data()) != 0) ThrowErrno("cannot read capabilities");
+    auto without = before_;
+    without[CAP_TO_INDEX(CAP_SYS_ADMIN)].effective &= ~CAP_TO_MASK(CAP_SYS_ADMIN);
+    if (syscall(SYS_capset, &header_, without.data()) != 0) ThrowErrno("cannot drop a capability");
+  }
+  WithoutAdmin(const WithoutAdmin&) = delete;
+  WithoutAdmin& operator=(const WithoutAdmin&) = delete;
+  ~WithoutAdmin() { syscall(SYS_capset, &header_, before_.data()); }
+
+ private:
+  __user_cap_header_struct header_{_LINUX_CAPABILITY_VERSION_3, 0};
+  std::array<__user_cap_data_struct, 2> before_{};
+};
+
 }  // namespace
 
 std::vector<DrmDevice> ListVirtioGpus() {
@@ -119,7 +149,6 @@ std::vector<DrmDevice> ListVirtioGpus() {
     drmDropMaster(fd.get());
     const Version version(drmGetVersion(fd.get()));
     if (!version || std::string_view(version->name) != "virtio_gpu") continue;
-    const std::unique_ptr<char, Freed<drmFree>> bus(drmGetBusid(fd.get()));
     DrmDevice entry;
     entry.card = device->nodes[DRM_NODE_PRIMARY];
     if ((device->available_nodes & 1 << DRM_NODE_RENDER) != 0) {
@@ -134,6 +163,7 @@ std::vector<DrmDevice> ListVirtioGpus() {
     } else {
       entry.address = entry.card;
     }
+    entry.renders = Renders(fd.get());
     devices.push_back(std::move(entry));
   }
   drmFreeDevices(found.data(), std::max(0, std::min(filled, count)));
@@ -153,6 +183,16 @@ UniqueFd OpenMaster(const std::string& card) {
   if (drmSetClientCap(fd.get(), DRM_CLIENT_CAP_UNIVERSAL_PLANES, 1) != 0) {
     ThrowErrno("cannot see all planes of " + card);
   }
+  return fd;
+}
+
+UniqueFd OpenForBuffers(const std::string& card) {
+  // The kernel authenticates whoever opens the node as an administrator.
+  const WithoutAdmin without;
+  UniqueFd fd(open(card.c_str(), O_RDWR | O_CLOEXEC));
+  if (!fd) ThrowErrno("cannot open " + card);
+  // The first to open a node without a master becomes its master; here the caller is it.
+  if (drmIsMaster(fd.get()) != 0) ThrowErrno(card + " has lost its master", EPERM);
   return fd;
 }
 

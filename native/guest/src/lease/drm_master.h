@@ -48,6 +48,8 @@ struct DrmDevice {
   std::string render_node;
   /// PCI address, or whatever its bus calls it.
   std::string address;
+  /// Whether it renders (virgl), or only shows.
+  bool renders = false;
 };
 
 /// All functions throw std::system_error, which says to whom it happened.
@@ -68,6 +70,10 @@ DisplayMode CurrentMode(int master, uint32_t crtc);
 /// Lends the objects of a head. The lease lives until its last descriptor is closed, or it is
 /// revoked.
 DrmLease CreateLease(int master, const Head& head);
+
+/// Opens the node as one who may make buffers on it, and share them, and nothing else: neither its
+/// master nor authenticated.
+UniqueFd OpenForBuffers(const std::string& card);
 
 /// Those who hold leases now.
 std::vector<uint32_t> ListLessees(int master);
