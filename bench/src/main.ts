@@ -5,9 +5,11 @@ import { type Benchmark, type Case, environment, type Result } from './bench.js'
 
 const benchmarks: Readonly<Record<string, () => Promise<{ benchmark: Benchmark }>>> = {
   'desktop-latency': () => import('./desktop-latency.js'),
+  desktops: () => import('./desktops.js'),
   fanout: () => import('./fanout.js'),
   heads: () => import('./heads.js'),
   join: () => import('./join.js'),
+  lease: () => import('./lease.js'),
   'scanout-cost': () => import('./scanout-cost.js'),
   'scanout-export': () => import('./scanout-export.js'),
   vsock: () => import('./vsock.js'),

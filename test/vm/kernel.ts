@@ -22,6 +22,7 @@ export const KERNEL_VERSIONS = Object.keys(KERNEL_SUITES) as KernelVersion[];
 const GUEST_PROGRAMS = {
   control: ['control.c'],
   'kms-paint': ['kms-paint.c', 'head.c', 'drm-buffer.c'],
+  'seat-probe': ['seat-probe.c'],
   vsock: ['vsock.c'],
 };
 
