@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import type { Logger } from 'pino';
 import { ContainerApis, ManagerApi, viewLease } from './api/index.js';
 import { CdiFile } from './cdi/index.js';
+import { ContainerUdev } from './container-udev.js';
 import { LeaseBridge } from './lease-bridge.js';
 import { type Lease, LeaseManager } from './leases/index.js';
 import type { BridgeAddress } from './transports.js';
@@ -32,6 +33,7 @@ export class LeaseDaemon {
   readonly #cdi: CdiFile | undefined;
   #leases: LeaseManager | undefined;
   #containers: ContainerApis | undefined;
+  #udev: ContainerUdev | undefined;
   #api: ManagerApi | undefined;
   /** What is wrong with the specification's file. */
   #cdiFailure: string | undefined;
@@ -63,6 +65,7 @@ export class LeaseDaemon {
     await this.#api?.close();
     // While the bridge can still be told.
     await this.#leases?.close();
+    this.#udev?.close();
     await this.#containers?.close();
     await this.#cdi?.remove();
     await this.#bridge.close();
@@ -74,6 +77,7 @@ export class LeaseDaemon {
     const leases = await LeaseManager.open({ host: this.#bridge, runtimeDirectory, log });
     this.#leases = leases;
     this.#containers = new ContainerApis(leases, log);
+    this.#udev = new ContainerUdev(leases, log);
     for (const event of ['created', 'changed', 'released'] as const) {
       leases.on(event, () => void this.#writeCdi());
     }
@@ -91,7 +95,11 @@ export class LeaseDaemon {
   }
 
   async #prepared(lease: Lease): Promise<void> {
-    await Promise.all([this.#containers?.ready(lease.id), this.#writeCdi()]);
+    await Promise.all([
+      this.#containers?.ready(lease.id),
+      this.#udev?.prepare(lease),
+      this.#writeCdi(),
+    ]);
   }
 
   async #writeCdi(): Promise<void> {

@@ -26,8 +26,8 @@ export interface CdiDevice {
 }
 
 /**
- * A container is given its lease's folder, its render node and input devices, and the environment that makes a compositor
- * use them. It is not given the card: the DRM lease comes over the seat's socket.
+ * A container is given its lease's folder, what udev knows of its devices, its render node and input devices, and the
+ * environment that makes a compositor use them. It is not given the card: the DRM lease comes over the seat's socket.
  */
 export function cdiSpec(leases: readonly Lease[]): CdiSpec {
   return { cdiVersion: CDI_VERSION, kind: SCANOUT_KIND, devices: leases.map(deviceOf) };
@@ -46,7 +46,12 @@ function deviceOf({ id, directory, nodes, environment }: Lease): CdiDevice {
         {
           hostPath: directory,
           containerPath: directory,
-          // Sockets in a read-only mount can be connected to.
+          // Sockets in a read-only mount can be connected to; a library there can be loaded.
+          options: ['bind', 'ro', 'nosuid', 'nodev'],
+        },
+        {
+          hostPath: `${directory}/udev`,
+          containerPath: '/run/udev',
           options: ['bind', 'ro', 'nosuid', 'nodev', 'noexec'],
         },
       ],
