@@ -7,8 +7,9 @@
 #include "addon/events.h"
 #include "addon/js.h"
 
-/// Kept alive by a strong reference to its JavaScript object until close has finished; freed with that
-/// object. Used by the JavaScript thread alone, but for `closing`, which close lends to a worker.
+/// Kept alive by a strong reference to its JavaScript object until close has finished; freed with
+/// that object. Used by the JavaScript thread alone, but for `closing`, which close lends to a
+/// worker.
 typedef struct {
   sbm_engine* engine;
   event_queue* events;
@@ -76,8 +77,7 @@ static napi_value construct(napi_env env, napi_callback_info info) {
   napi_value arguments[2], self;
   if (napi_get_cb_info(env, info, &count, arguments, &self, NULL) != napi_ok) return NULL;
   engine_object* const object = calloc(1, sizeof *object);
-  if (object == NULL ||
-      napi_wrap(env, self, object, free_object, NULL, NULL) != napi_ok) {
+  if (object == NULL || napi_wrap(env, self, object, free_object, NULL, NULL) != napi_ok) {
     free(object);
     (void)napi_throw_error(env, "INTERNAL", "Memory ran out.");
     return NULL;

@@ -167,7 +167,8 @@ sbm_sink events_sink(event_queue* queue) {
                     .full = is_full};
 }
 
-/* To JavaScript --------------------------------------------------------------------------------- */
+/* To JavaScript ---------------------------------------------------------------------------------
+ */
 
 static void free_bytes(napi_env env, void* bytes, void* hint) {
   (void)env;
@@ -264,8 +265,7 @@ static napi_value to_js(napi_env env, event* from) {
       break;
     case END:
       js_set_string(env, object, "type", "end");
-      if (from->error.code[0] != '\0')
-        js_set(env, object, "error", js_error(env, &from->error));
+      if (from->error.code[0] != '\0') js_set(env, object, "error", js_error(env, &from->error));
       break;
   }
   return object;
