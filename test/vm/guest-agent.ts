@@ -156,22 +156,29 @@ export class GuestProgram {
   }
 
   /** Waits until it has written something. @throws VmError when it ends, or does not */
-  async says(what: RegExp, seconds = 60): Promise<RegExpExecArray> {
-    const late = AbortSignal.timeout(seconds * 1000);
-    for (;;) {
-      const match = what.exec(this.#said);
-      if (match) return match;
-      if (this.#over !== undefined || late.aborted) {
-        const how = this.#over ?? `did not say it within ${seconds} s`;
-        throw new VmError(
-          'EXEC_FAILED',
-          `waited for ${what}, but the program ${how}: ${this.#said}`,
-        );
+  says(what: RegExp, seconds = 60): Promise<RegExpExecArray> {
+    return this.until((said) => what.exec(said) ?? undefined, String(what), seconds);
+  }
+
+  /** Waits until something can be found in what it has written. @throws VmError when it ends, or does not */
+  async until<T>(find: (said: string) => T | undefined, what: string, seconds = 60): Promise<T> {
+    const deadline = performance.now() + seconds * 1000;
+    const timer = setTimeout(() => this.#hear(''), seconds * 1000);
+    try {
+      for (;;) {
+        const found = find(this.#said);
+        if (found !== undefined) return found;
+        const late =
+          performance.now() >= deadline ? `did not say it within ${seconds} s` : undefined;
+        const how = this.#over ?? late;
+        if (how !== undefined) {
+          const text = `waited for ${what}, but the program ${how}: ${this.#said}`;
+          throw new VmError('EXEC_FAILED', text);
+        }
+        await new Promise<void>((resolve) => this.#wake.push(resolve));
       }
-      await new Promise<void>((resolve) => {
-        this.#wake.push(resolve);
-        late.addEventListener('abort', () => resolve(), { once: true });
-      });
+    } finally {
+      clearTimeout(timer);
     }
   }
 
@@ -197,7 +204,7 @@ export class GuestAgent {
   static async install(guest: Guest): Promise<GuestAgent> {
     const script = [
       'set -e',
-      'modprobe -a vmw_vsock_virtio_transport vgem',
+      'modprobe vmw_vsock_virtio_transport',
       `mkdir -p ${FOLDER}`,
       `for disk in /sys/block/vd*; do [ "$(cat $disk/serial)" = ${SERIAL} ] && mount /dev/$(basename $disk) ${FOLDER}; done`,
       `test -f ${FOLDER}/node_modules/${AGENT}/package.json`,
@@ -223,10 +230,18 @@ export class GuestDesktop {
   #bus: GuestProgram | undefined;
   #pipewire: GuestProgram[] = [];
 
+  /** Numbers of the user and its groups; root where it is left out. */
+  readonly #user: readonly string[];
+
   private constructor(
     private readonly guest: Guest,
     runtime: string,
+    user: number,
   ) {
+    this.#user =
+      user === 0
+        ? []
+        : ['setpriv', `--reuid=${user}`, `--regid=${user}`, '--groups=video,render', '--'];
     const bus = `unix:path=${runtime}/bus`;
     this.environment = {
       XDG_RUNTIME_DIR: runtime,
@@ -234,13 +249,17 @@ export class GuestDesktop {
       DBUS_SYSTEM_BUS_ADDRESS: bus,
       GSETTINGS_BACKEND: 'memory',
       LIBGL_ALWAYS_SOFTWARE: '1',
-      HOME: '/root',
+      HOME: runtime,
+      XDG_CURRENT_DESKTOP: 'sway',
     };
   }
 
-  static async start(guest: Guest): Promise<GuestDesktop> {
-    const runtime = '/run/user/0';
-    const desktop = new GuestDesktop(guest, runtime);
+  /** @param user who runs it all: root, or a user with no right but to open the GPU */
+  static async start(guest: Guest, user = 0): Promise<GuestDesktop> {
+    const runtime = `/run/user/${user}`;
+    const script = `mkdir -p -m 0700 ${runtime} && chown ${user}:${user} ${runtime}`;
+    await guest.exec(['sh', '-c', script]);
+    const desktop = new GuestDesktop(guest, runtime, user);
     desktop.#bus = await desktop.run(
       'dbus-daemon',
       '--session',
@@ -255,13 +274,13 @@ export class GuestDesktop {
 
   /** Starts a program of the desktop. */
   run(...argv: string[]): Promise<GuestProgram> {
-    return GuestProgram.start(this.guest, argv, this.environment);
+    return GuestProgram.start(this.guest, [...this.#user, ...argv], this.environment);
   }
 
   async startPipeWire(): Promise<void> {
     this.#pipewire = [await this.run('pipewire'), await this.run('wireplumber')];
     const script = 'until pw-cli ls Client 2>/dev/null | grep -q WirePlumber; do sleep 0.1; done';
-    const { status } = await this.guest.exec(['sh', '-c', script], {
+    const { status } = await this.guest.exec([...this.#user, 'sh', '-c', script], {
       environment: this.environment,
       timeoutSeconds: 60,
     });
