@@ -8,9 +8,10 @@ import { hideBin } from 'yargs/helpers';
 const json = { type: 'boolean', default: false, describe: 'print JSON' } as const;
 
 function report(error: unknown): void {
-  const { code, message } = error as { code?: string; message?: string };
+  const { code, message, remedy } = error as { code?: string; message?: string; remedy?: string };
   const suffix = code === undefined ? '' : ` (${code})`;
-  process.stderr.write(`scanbridge-agent: ${message ?? String(error)}${suffix}\n`);
+  const advice = remedy === undefined ? '' : `; ${remedy}`;
+  process.stderr.write(`scanbridge-agent: ${message ?? String(error)}${suffix}${advice}\n`);
   process.exitCode = 1;
 }
 
