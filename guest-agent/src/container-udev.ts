@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { announceProgram } from '@scanbridge/native-guest/lease';
 import type { Logger } from 'pino';
-import type { Lease, LeaseManager } from './leases/index.js';
+import type { Lease } from './leases/index.js';
 
 /** Folder in the lease's own that a container sees as /run/udev. */
 export const UDEV_FOLDER = 'udev';
@@ -24,14 +24,8 @@ const run = promisify(execFile);
 export class ContainerUdev {
   /** udev counts its messages; ours are none of its numbers. */
   #sequence = 1;
-  readonly #onDisplay = (lease: Lease) => void this.#announce(lease);
 
-  constructor(
-    private readonly leases: LeaseManager,
-    private readonly log: Logger,
-  ) {
-    leases.on('display', this.#onDisplay);
-  }
+  constructor(private readonly log: Logger) {}
 
   /** Makes the folder of a new lease. A VM without udev has nothing to show, which is no failure. */
   async prepare(lease: Lease): Promise<void> {
@@ -43,11 +37,8 @@ export class ContainerUdev {
     await Promise.all(nodes.map((node) => copyProperties(node, join(folder, 'data'))));
   }
 
-  close(): void {
-    this.leases.off('display', this.#onDisplay);
-  }
-
-  async #announce({ id, card, holder }: Lease): Promise<void> {
+  /** Resolves when the compositor on a lease has been told that its display is another one; the log says why not. */
+  async announce({ id, card, holder }: Lease): Promise<void> {
     if (!holder) return;
     try {
       const properties = await changeOf(card, this.#sequence++);

@@ -31,9 +31,9 @@ export interface LeaseDaemonOptions {
 export class LeaseDaemon {
   readonly #bridge: LeaseBridge;
   readonly #cdi: CdiFile | undefined;
+  readonly #udev: ContainerUdev;
   #leases: LeaseManager | undefined;
   #containers: ContainerApis | undefined;
-  #udev: ContainerUdev | undefined;
   #api: ManagerApi | undefined;
   /** What is wrong with the specification's file. */
   #cdiFailure: string | undefined;
@@ -41,6 +41,7 @@ export class LeaseDaemon {
   private constructor(private readonly options: LeaseDaemonOptions) {
     const { bridge, name, cdi, log } = options;
     this.#bridge = new LeaseBridge(bridge, name, log);
+    this.#udev = new ContainerUdev(log);
     this.#cdi = cdi === undefined ? undefined : new CdiFile(cdi);
   }
 
@@ -65,19 +66,27 @@ export class LeaseDaemon {
     await this.#api?.close();
     // While the bridge can still be told.
     await this.#leases?.close();
-    this.#udev?.close();
     await this.#containers?.close();
-    await this.#cdi?.remove();
+    if (this.#leases) {
+      // After the writes that the leases' ends began; and never another daemon's file, which has the devices when this one
+      // could not be started.
+      await this.#writeCdi();
+      await this.#cdi?.remove();
+    }
     await this.#bridge.close();
   }
 
   async #start(): Promise<void> {
     const { socket, runtimeDirectory, users, group, log } = this.options;
     await mkdir(dirname(socket), { recursive: true, mode: 0o755 });
-    const leases = await LeaseManager.open({ host: this.#bridge, runtimeDirectory, log });
+    const leases = await LeaseManager.open({
+      host: this.#bridge,
+      runtimeDirectory,
+      announce: (lease) => this.#udev.announce(lease),
+      log,
+    });
     this.#leases = leases;
     this.#containers = new ContainerApis(leases, log);
-    this.#udev = new ContainerUdev(leases, log);
     for (const event of ['created', 'changed', 'released'] as const) {
       leases.on(event, () => void this.#writeCdi());
     }
@@ -97,7 +106,7 @@ export class LeaseDaemon {
   async #prepared(lease: Lease): Promise<void> {
     await Promise.all([
       this.#containers?.ready(lease.id),
-      this.#udev?.prepare(lease),
+      this.#udev.prepare(lease),
       this.#writeCdi(),
     ]);
   }

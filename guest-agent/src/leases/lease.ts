@@ -92,11 +92,6 @@ export interface LeaseEvents {
   changed: [Lease];
   /** `reason` is for people. */
   released: [Lease, reason: string];
-  /**
-   * The kernel has seen another display, or none, on the lease's connector. A compositor in a network namespace of its own does not hear of
-   * that by itself.
-   */
-  display: [Lease];
   /** Scanouts were added, connected or disconnected. */
   scanouts: [];
 }

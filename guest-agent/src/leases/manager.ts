@@ -22,6 +22,8 @@ const FOLLOW_LIMIT = 1000;
 /** The same after its display was taken away and came back. */
 const RETURN_LIMIT = 5000;
 const FOLLOW_INTERVAL = 20;
+/** What a CRTC has that shows nothing. */
+const OFF: ScanoutMode = { width: 0, height: 0, refresh: 0 };
 
 export interface LeaseManagerOptions {
   host: ScanoutHost;
@@ -29,6 +31,11 @@ export interface LeaseManagerOptions {
   runtimeDirectory?: string;
   /** Socket of the process that keeps descriptors for an agent that dies. Default: beside the runtime directory. */
   keeper?: string;
+  /**
+   * Tells a lease's holder that its connector has another display, or none. A compositor in a network namespace of its own does not
+   * hear of that by itself.
+   */
+  announce?: (lease: Lease) => Promise<void>;
   log: Logger;
 }
 
@@ -238,12 +245,14 @@ export class LeaseManager extends EventEmitter<LeaseEvents> {
     const either = this.#signal(signal);
     await device.configure(scanout, mode, either);
     slot.mode = mode;
-    this.emit('display', slot.snapshot());
+    await this.options.announce?.(slot.snapshot());
     if (slot.state === 'active' && !(await this.#follows(slot, mode, FOLLOW_LIMIT))) {
       await device.configure(scanout, null, either);
-      this.emit('display', slot.snapshot());
+      await this.options.announce?.(slot.snapshot());
+      // One that is told of both at once sees no difference.
+      await this.#follows(slot, OFF, FOLLOW_LIMIT);
       await device.configure(scanout, mode, either);
-      this.emit('display', slot.snapshot());
+      await this.options.announce?.(slot.snapshot());
       if (!(await this.#follows(slot, mode, RETURN_LIMIT))) {
         this.options.log.warn({ lease: id }, 'the compositor does not follow its display');
       }
