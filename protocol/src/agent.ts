@@ -158,7 +158,7 @@ export const FromAgent = z.discriminatedUnion('type', [
     .describe('How the pixels of a resource lie: before its first frame, and when it changes.'),
   z
     .strictObject({ type: z.literal('resource-gone'), stream, resource: resourceId })
-    .describe('No further frame uses the resource; those that are not released count as released.'),
+    .describe('No further frame uses the resource; those that are not released yet are released.'),
   z
     .strictObject({
       type: z.literal('frame'),

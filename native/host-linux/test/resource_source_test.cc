@@ -88,7 +88,10 @@ class ResourceSourceTest : public testing::Test {
     producer.connection().Send(surface::Make<sb_ok>(SB_MSG_OK, 0, request->header.serial));
     producer.set_stream(request->header.stream);
     producer.Surface(1, pixels);
-    Dispatch();
+    // The present picture, which may be half drawn: it is released unread.
+    Answer(id, 1, 0);
+    EXPECT_TRUE(Released(id, 1));
+    EXPECT_EQ(source.pending(), nullptr);
   }
 
   std::optional<Asked> AwaitRefresh(int milliseconds = 5000) {
@@ -144,19 +147,19 @@ TEST_F(ResourceSourceTest, ReadsTheShownFrameAndNoOther) {
   const auto asked = AwaitRefresh();
   ASSERT_TRUE(asked);
   EXPECT_EQ(asked->fixed.flags, uint32_t{SB_REFRESH_FLAG_BACKING});
-  // The picture that the exporter sends by itself may be half drawn.
-  Answer(41, 1, 0);
+  // Nor is one that the exporter sends by itself read.
+  Answer(41, 2, 0);
   EXPECT_EQ(source.pending(), nullptr);
-  EXPECT_TRUE(Released(41, 1));
+  EXPECT_TRUE(Released(41, 2));
   EXPECT_TRUE(sink.released.empty());
   pixels.Fill(0x55555555);
-  Answer(41, 2, asked->fixed.header.serial);
+  Answer(41, 3, asked->fixed.header.serial);
   ASSERT_NE(source.pending(), nullptr);
   EXPECT_EQ(source.pending()->pts, 1000u);
   EXPECT_EQ(source.pending()->width, kWidth);
   EXPECT_TRUE(sink.released.empty());
   EXPECT_EQ(TakeFirstByte(), 0x55);
-  EXPECT_TRUE(Released(41, 2));
+  EXPECT_TRUE(Released(41, 3));
   EXPECT_EQ(sink.released, std::vector<uint32_t>{7});
   EXPECT_FALSE(end);
 }
@@ -169,7 +172,7 @@ TEST_F(ResourceSourceTest, AsksForWhatChangedSinceThatResourceWasRead) {
   Grant(1);
   Grant(2);
   uint32_t token = 0;
-  std::map<uint32_t, uint64_t> sequence;
+  std::map<uint32_t, uint64_t> sequence{{1, 1}, {2, 1}};
   const auto show = [&](uint32_t id, sb_rect damage) {
     feed.Show({++token, id, token, damage});
     Dispatch();
@@ -215,10 +218,10 @@ TEST_F(ResourceSourceTest, ANewerFrameTakesThePlaceOfOneThatIsNotRead) {
   EXPECT_EQ(sink.released, std::vector<uint32_t>{1});
   const auto second = AwaitRefresh();
   ASSERT_TRUE(second);
-  Answer(1, 1, first->fixed.header.serial);
+  Answer(1, 2, first->fixed.header.serial);
   EXPECT_EQ(source.pending(), nullptr);
-  EXPECT_TRUE(Released(1, 1));
-  Answer(2, 1, second->fixed.header.serial);
+  EXPECT_TRUE(Released(1, 2));
+  Answer(2, 2, second->fixed.header.serial);
   ASSERT_NE(source.pending(), nullptr);
   EXPECT_EQ(source.pending()->pts, 20u);
   EXPECT_EQ(source.pending()->replaced, 1u);
@@ -273,13 +276,13 @@ TEST_F(ResourceSourceTest, AResourceThatIsTakenBackLosesItsStreamAndItsFrames) {
   Grant(1);
   const auto asked = AwaitRefresh();
   ASSERT_TRUE(asked);
-  Answer(1, 1, asked->fixed.header.serial);
+  Answer(1, 2, asked->fixed.header.serial);
   ASSERT_NE(source.pending(), nullptr);
   feed.Remove(1);
   Dispatch();
   EXPECT_EQ(source.pending(), nullptr);
   EXPECT_EQ(sink.released, std::vector<uint32_t>{1});
-  EXPECT_TRUE(Released(1, 1));
+  EXPECT_TRUE(Released(1, 2));
   const auto gone = producer.Expect<sb_unsubscribe>(SB_MSG_UNSUBSCRIBE);
   ASSERT_TRUE(gone);
   producer.connection().Send(surface::Make<sb_ok>(SB_MSG_OK, 0, gone->header.serial));
@@ -324,8 +327,8 @@ TEST_F(ResourceSourceTest, PicturesDoNotGoBackInTime) {
   feed.Add(Layout(1));
   Dispatch();
   Grant(1);
-  for (uint64_t i = 1; i <= 2; i++) {
-    feed.Show({static_cast<uint32_t>(i), 1, i == 1 ? 500u : 400u, std::nullopt});
+  for (uint64_t i = 2; i <= 3; i++) {
+    feed.Show({static_cast<uint32_t>(i), 1, i == 2 ? 500u : 400u, std::nullopt});
     Dispatch();
     const auto asked = AwaitRefresh();
     ASSERT_TRUE(asked);
@@ -335,6 +338,25 @@ TEST_F(ResourceSourceTest, PicturesDoNotGoBackInTime) {
     TakeFirstByte();
     EXPECT_TRUE(Released(1, i));
   }
+}
+
+TEST_F(ResourceSourceTest, ARefreshThatIsNotHeededIsSentAgain) {
+  Greet();
+  feed.Add(Layout(1));
+  feed.Show({1, 1, 10, sb_rect{0, 0, 8, 8}});
+  Dispatch();
+  Grant(1);
+  const auto first = AwaitRefresh();
+  ASSERT_TRUE(first);
+  EXPECT_NE(source.wake_at(), FrameSource::kNever);
+  while (MonotonicNow() < source.wake_at()) Dispatch();
+  Dispatch();
+  const auto second = AwaitRefresh();
+  ASSERT_TRUE(second);
+  EXPECT_GT(second->fixed.header.serial, first->fixed.header.serial);
+  Answer(1, 2, second->fixed.header.serial);
+  EXPECT_NE(source.pending(), nullptr);
+  EXPECT_EQ(source.wake_at(), FrameSource::kNever);
 }
 
 TEST_F(ResourceSourceTest, AtMostThirtyTwoResources) {

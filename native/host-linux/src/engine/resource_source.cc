@@ -4,8 +4,14 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/clock.h"
+
 namespace scanbridge::host {
 namespace {
+
+/// A REFRESH without an answer is sent again: the exporter does not heed one that crosses a moment
+/// without a picture [ns].
+constexpr uint64_t kAskAgain = 250'000'000;
 
 constexpr sb_rect kEverything{0, 0, SB_MAX_DIMENSION, SB_MAX_DIMENSION};
 
@@ -51,6 +57,10 @@ std::optional<EngineError> ResourceSource::Open() {
   return std::nullopt;
 }
 
+uint64_t ResourceSource::wake_at() const {
+  return wanted_ && wanted_->serial != 0 ? wanted_->asked_at + kAskAgain : kNever;
+}
+
 std::optional<FrameSource::End> ResourceSource::Dispatch(SourceObserver&) {
   auto error = client_->Dispatch(*this);
   if (error && !end_) end_ = End{std::move(error)};
@@ -83,7 +93,8 @@ void ResourceSource::TakeChanges() {
     mine = next;
   }
   for (const auto& [id, wished] : change->resources) {
-    resources_.try_emplace(id, Resource{wished.layout, wished.version, 0, false, kEverything});
+    resources_.try_emplace(id,
+                           Resource{wished.layout, wished.version, 0, false, false, kEverything});
   }
   if (!change->frame) return;
   const ShownFrame& frame = *change->frame;
@@ -93,7 +104,7 @@ void ResourceSource::TakeChanges() {
     Release(wanted_->frame.token);
     replaced_++;
   }
-  wanted_ = Wanted{frame, 0};
+  wanted_ = Wanted{frame, 0, 0};
 }
 
 void ResourceSource::Subscribe() {
@@ -107,7 +118,10 @@ void ResourceSource::Subscribe() {
 }
 
 void ResourceSource::AskForWanted() {
-  if (!wanted_ || wanted_->serial != 0) return;
+  if (!wanted_) return;
+  const uint64_t now = MonotonicNow();
+  const bool again = wanted_->serial != 0;
+  if (again && now < wanted_->asked_at + kAskAgain) return;
   const auto found = resources_.find(wanted_->frame.resource);
   if (found == resources_.end() || found->second.refused) {
     Release(wanted_->frame.token);
@@ -115,12 +129,15 @@ void ResourceSource::AskForWanted() {
     return;
   }
   Resource& resource = found->second;
-  if (!client_->IsOpen(resource.stream)) return;
+  if (!client_->IsOpen(resource.stream) || !resource.present) return;
+  // Nobody knows what became of the damage of a REFRESH that was not answered.
+  if (again) resource.stale = kEverything;
   const sb_subscribe_resource& layout = resource.layout.request;
   const auto damage =
       resource.stale ? Clip(*resource.stale, layout.width, layout.height) : std::nullopt;
   wanted_->serial = client_->Refresh(resource.stream,
                                      resource.layout.backing ? SB_REFRESH_FLAG_BACKING : 0, damage);
+  wanted_->asked_at = now;
   resource.stale.reset();
 }
 
@@ -188,11 +205,13 @@ void ResourceSource::Refuse(uint32_t stream, const EngineError& error) {
   DropFramesOf(found->first);
   found->second.stream = 0;
   found->second.refused = true;
+  found->second.present = false;
   sink_.Push(RefusedEvent{found->first, error});
 }
 
 void ResourceSource::OnFrame(const SurfaceFrame& frame) {
   const auto found = OfStream(frame.stream);
+  if (found != resources_.end()) found->second.present = true;
   const bool asked = found != resources_.end() && wanted_ && wanted_->serial != 0 &&
                      wanted_->frame.resource == found->first && frame.refresh != 0 &&
                      NotBefore(frame.refresh, wanted_->serial);
@@ -231,12 +250,20 @@ void ResourceSource::OnReset(uint32_t stream, sb_reset_reason) {
   const auto found = OfStream(stream);
   if (found == resources_.end()) return;
   found->second.stale = kEverything;
+  found->second.present = false;
   if (wanted_ && wanted_->frame.resource == found->first) wanted_->serial = 0;
   if (pending_ && shown_.resource == found->first) {
     frame_.memory.reset();
     pending_.reset();
     Release(shown_.token);
   }
+}
+
+void ResourceSource::OnState(uint32_t stream, sb_stream_state state) {
+  const auto found = OfStream(stream);
+  if (found == resources_.end() || state == SB_STREAM_STATE_ACTIVE) return;
+  found->second.present = false;
+  if (wanted_ && wanted_->frame.resource == found->first) wanted_->serial = 0;
 }
 
 void ResourceSource::OnStreamEnd(uint32_t stream, const std::optional<EngineError>& error) {

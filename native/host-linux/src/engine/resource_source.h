@@ -33,6 +33,7 @@ class ResourceSource final : public FrameSource, private SurfaceObserver {
   int fd() const override { return client_->fd(); }
   bool wants_write() const override { return client_->wants_write(); }
   bool has_buffered() const override { return client_->has_buffered(); }
+  uint64_t wake_at() const override;
   std::optional<End> Dispatch(SourceObserver& observer) override;
   const PendingFrame* pending() const override { return pending_ ? &*pending_ : nullptr; }
   bool Take(const std::function<void(const PixelView&)>& read) override;
@@ -44,6 +45,8 @@ class ResourceSource final : public FrameSource, private SurfaceObserver {
     /// 0: not subscribed (yet, or it was refused).
     uint32_t stream = 0;
     bool refused = false;
+    /// The exporter has a picture of it: before that it would not heed a REFRESH.
+    bool present = false;
     /// What changed on the desktop since this resource was refreshed; empty: nothing did.
     std::optional<sb_rect> stale;
   };
@@ -52,6 +55,8 @@ class ResourceSource final : public FrameSource, private SurfaceObserver {
     ShownFrame frame;
     /// Of the REFRESH; 0: not asked yet.
     uint32_t serial = 0;
+    /// When it was asked last [ns].
+    uint64_t asked_at = 0;
   };
 
   void TakeChanges();
@@ -68,7 +73,7 @@ class ResourceSource final : public FrameSource, private SurfaceObserver {
   void OnFrame(const SurfaceFrame& frame) override;
   void OnCursor(uint32_t, const sb_cursor&, std::span<const uint8_t>) override {}
   void OnReset(uint32_t stream, sb_reset_reason reason) override;
-  void OnState(uint32_t, sb_stream_state) override {}
+  void OnState(uint32_t stream, sb_stream_state state) override;
   void OnStreamEnd(uint32_t stream, const std::optional<EngineError>& error) override;
 
   const ResourceTarget target_;
