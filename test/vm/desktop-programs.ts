@@ -50,7 +50,7 @@ export function busyWeston(colour: Colour, perSecond: number): string {
 /** Mutter, as GNOME Shell is one, with a terminal. */
 export function mutter(colour: Colour): string {
   return [
-    'export GSETTINGS_BACKEND=memory LIBGL_ALWAYS_SOFTWARE=1',
+    'export GSETTINGS_BACKEND=memory',
     `exec dbus-run-session -- mutter --wayland --no-x11 -- ${terminal(colour)}`,
   ].join('\n');
 }

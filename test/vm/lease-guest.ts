@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 import { type LeaseEvents, LeaseManager, type ScanoutMode } from '@scanbridge/agent/leases';
 
 type Command =
-  | { serial: number; call: 'allocate' | 'resize' | 'release' | 'get'; args: unknown[] }
+  | { serial: number; call: 'allocate' | 'resize' | 'release' | 'input'; args: unknown[] }
   | { serial: number; call: 'list' | 'scanouts' | 'descriptors' | 'cycle'; args: unknown[] }
   | { configured: number; error?: string };
 

@@ -210,8 +210,10 @@ test.serial('a user gets at no lease, device or input but his own', async (t) =>
     ].join('\n'),
   );
   // The device's node is one's own scanout.
+  const gone = leases.gone(mine.id);
   t.is(await probe(1001, mine, mine.card), `${mine.card}: lease of 1 connector\n`);
   // It was that holder's: the lease has ended with it.
+  await gone;
   t.deepEqual(
     (await leases.list()).map(({ id }) => id),
     [other.id],
@@ -224,6 +226,61 @@ test.serial('a user gets at no lease, device or input but his own', async (t) =>
   }
   t.regex(await asUser(1001, `ls ${other.directory}`), /Permission denied/);
   await leases.release(other.id);
+});
+
+/** What a device tells its readers, as "type code value"; ends after so many events. */
+async function events(path: string, count: number): Promise<() => Promise<string[]>> {
+  const chunks: Buffer[] = [];
+  // struct input_event has 24 bytes, of which the last eight tell what happened.
+  const script = `exec 3<${path}; echo open >&2; exec head -c ${24 * count} <&3`;
+  let opened = () => {};
+  const open = new Promise<void>((resolve) => {
+    opened = resolve;
+  });
+  const reader = await guest.start(['sh', '-c', script], {
+    onStdout: (chunk) => {
+      chunks.push(Buffer.from(chunk));
+    },
+    onStderr: () => opened(),
+  });
+  await open;
+  return async () => {
+    await reader.exit;
+    const bytes = Buffer.concat(chunks);
+    return Array.from({ length: count }, (_, i) => {
+      const at = 24 * i + 16;
+      return `${bytes.readUInt16LE(at)} ${bytes.readUInt16LE(at + 2)} ${bytes.readInt32LE(at + 4)}`;
+    });
+  };
+}
+
+test.serial("a viewer's input arrives at the lease's own devices", async (t) => {
+  const lease = await leases.allocate({ owner: 'input', ...SIZE });
+  const [keyboard = '', pointer = '', touch = ''] = lease.inputs;
+  const keys = await events(keyboard, 4);
+  const motions = await events(pointer, 8);
+  const touches = await events(touch, 6);
+  await leases.input(lease.id, [
+    { kind: 'key', code: 30, pressed: true },
+    { kind: 'motion', x: SIZE.width - 1, y: 0 },
+    { kind: 'button', code: 0x110, pressed: true },
+    { kind: 'axis', dx: 0, dy: 120, discrete: true },
+    { kind: 'touch', slot: 2, phase: 'down', x: 0, y: SIZE.height - 1 },
+    { kind: 'key', code: 30, pressed: false },
+    { kind: 'motion', x: -5, y: 9999 },
+  ]);
+  t.deepEqual(await keys(), ['1 30 1', '0 0 0', '1 30 0', '0 0 0']);
+  // Axes go from 0 to 65535; what did not change is not told.
+  t.deepEqual(await motions(), [
+    ...['3 0 65535', '0 0 0'],
+    ...['1 272 1', '0 0 0'],
+    ...['2 11 -120', '2 8 -1', '0 0 0'],
+    '3 0 0',
+  ]);
+  t.deepEqual(await touches(), [
+    ...['3 47 2', '3 57 1', '1 330 1', '3 54 65535', '3 1 65535', '0 0 0'],
+  ]);
+  await leases.release(lease.id);
 });
 
 test.serial(

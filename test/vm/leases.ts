@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Lease, LeaseRequest, Scanout } from '@scanbridge/agent/leases';
 import { SurfaceClient } from '@scanbridge/native-host-linux';
+import type { InputEvent } from '@scanbridge/protocol/viewer';
 import type { GuestProcess } from './channel.js';
 import { VmError } from './error.js';
 import type { Guest } from './guest.js';
@@ -51,7 +52,12 @@ export async function installAgent(guest: Guest): Promise<void> {
       ['@scanbridge/agent', ['dist/src/leases', 'dist/src/seat']],
       [
         '@scanbridge/native-guest',
-        ['dist/lib', 'build/Release/scanbridge_lease.node', 'build/Release/scanbridge-keeper'],
+        [
+          'dist/lib',
+          'build/Release/scanbridge_lease.node',
+          'build/Release/scanbridge-keeper',
+          'build/Release/libscanbridge-buffers.so',
+        ],
       ],
     ];
     const folder = join(stage, GUEST_FOLDER);
@@ -133,6 +139,11 @@ export class GuestLeases
 
   async release(id: string): Promise<void> {
     await this.#call('release', id);
+  }
+
+  /** What a viewer of the desktop on this lease does. */
+  async input(id: string, events: readonly InputEvent[]): Promise<void> {
+    await this.#call('input', id, events);
   }
 
   list(): Promise<Lease[]> {

@@ -195,6 +195,8 @@ export class Slot implements SeatDevices {
         SEATD_SOCK: join(this.#directory, 'seat'),
         // wlroots does not have to look for GPUs, which it would do by udev's data.
         WLR_DRM_DEVICES: device.card,
+        // Its input devices may come a moment later: udev looks at them first.
+        WLR_LIBINPUT_NO_DEVICES: '1',
         XDG_SEAT: 'seat0',
         XDG_SESSION_TYPE: 'wayland',
         // wlroots opens the device a second time when it renders in software.
