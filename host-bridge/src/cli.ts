@@ -3,11 +3,19 @@
 import yargs, { type Argv } from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { clientOptions } from './cli/ask.js';
-import { listSessions, probe } from './cli/list.js';
+import { listSessions } from './cli/list.js';
+import { probe } from './cli/probe.js';
 import { record } from './cli/record.js';
+import { selftest } from './cli/selftest.js';
 import { serve, serveOptions } from './cli/serve.js';
+import { utmArgs, utmArgsOptions } from './cli/utm-args.js';
 import { BridgeError, reasonOf } from './errors.js';
 
+const patience = {
+  type: 'number',
+  default: 2,
+  describe: 'how long a driver may take to answer [s]',
+} as const;
 const json = { type: 'boolean', default: false, describe: 'print JSON' } as const;
 
 /** Resolves when the user presses Ctrl-C, or the system asks for an end. */
@@ -53,9 +61,25 @@ await yargs(hideBin(process.argv))
   .command(
     'probe',
     'tell which engines work on this machine',
-    (y: Argv) => y.option('json', json).example('$0 probe', 'in plain words'),
+    (y: Argv) =>
+      y
+        .option('json', json)
+        .option('patience', patience)
+        .example('$0 probe', 'GPUs, their drivers and the engines, in plain words'),
     probe,
   )
+  .command(
+    'selftest',
+    'try every engine with moving pictures; prints a report to attach to a bug',
+    (y: Argv) =>
+      y
+        .option('json', json)
+        .option('patience', patience)
+        .option('seconds', { type: 'number', default: 3, describe: 'of each engine' })
+        .example('$0 selftest > report.txt', 'on the machine with the GPU'),
+    selftest,
+  )
+  .command('utm-args', 'print what to enter in UTM on a Mac', utmArgsOptions, utmArgs)
   .demandCommand(1, 'Name a command; --help lists them.')
   .strict()
   .recommendCommands()
