@@ -62,11 +62,14 @@ export const cage = (colour: Colour): string => `exec cage -- ${terminal(colour)
 export const labwc = (colour: Colour): string =>
   `exec labwc -s ${JSON.stringify(terminal(colour)).replaceAll('\\\\', '\\')}`;
 
+/** Mutter manages colours, and rounds on the way. */
+const TOLERANCE = 8;
+
 /** The part of a picture that has this colour. */
 export function share({ rgb, width, height }: Picture, colour: Colour): number {
   let count = 0;
   for (let at = 0; at < rgb.length; at += 3) {
-    if (colour.every((part, i) => rgb[at + i] === part)) count++;
+    if (colour.every((part, i) => Math.abs((rgb[at + i] as number) - part) <= TOLERANCE)) count++;
   }
   return count / (width * height);
 }

@@ -145,7 +145,6 @@ export class LeaseManager extends EventEmitter<LeaseEvents> {
       try {
         const slot = this.#makeSlot(plan, device);
         this.#slots.set(id, slot);
-        await slot.startLogin();
         this.options.log.info({ lease: id, owner: plan.owner }, 'taken up');
         if (plan.lent !== undefined && slot.state !== 'active') this.#holderGone(slot);
       } catch (error) {
@@ -210,7 +209,7 @@ export class LeaseManager extends EventEmitter<LeaseEvents> {
     try {
       const plan = planSlot({ owner, uid, gid, keep }, mode, device.index, scanout);
       slot = this.#makeSlot(plan, device);
-      await Promise.all([device.configure(scanout, mode, this.#signal(signal)), slot.startLogin()]);
+      await device.configure(scanout, mode, this.#signal(signal));
       this.#toSwitchOff.delete(key);
       this.#slots.set(slot.id, slot);
       const lease = slot.snapshot();

@@ -112,6 +112,8 @@ export class Slot implements SeatDevices {
       }
       this.#keep();
       this.#seatd = new SeatdServer({ path, uid, gid, devices: this, shelf, log });
+      // Nobody waits for it: compositors that need it take longer to start.
+      void this.#startLogin();
     } catch (error) {
       shelf.forget('plan');
       this.#inputs.close();
@@ -133,10 +135,8 @@ export class Slot implements SeatDevices {
     return this.#plan.keep;
   }
 
-  /**
-   * Starts the bus that Mutter needs. Without it (no dbus-daemon is installed) the seat is libseat's alone.
-   */
-  async startLogin(): Promise<void> {
+  /** Starts the bus that Mutter needs, or takes it up. Without it (no dbus-daemon is installed) the seat is libseat's alone. */
+  async #startLogin(): Promise<void> {
     const { id: session, uid, gid } = this.#plan;
     const { log, shelf } = this.options;
     const directory = this.#directory;
@@ -147,6 +147,7 @@ export class Slot implements SeatDevices {
       if (this.#closed) bus.close();
       else this.#login = bus;
     } catch (error) {
+      if (this.#closed) return;
       const reason = error instanceof Error ? error.message : String(error);
       log.warn({ lease: session }, `no logind for Mutter, only seatd: ${reason}`);
     }
@@ -204,9 +205,7 @@ export class Slot implements SeatDevices {
           LD_PRELOAD: join(this.#directory, BUFFERS_LIBRARY),
           SCANBRIDGE_BUFFERS: `${device.card}${FOR_BUFFERS}`,
         }),
-        ...(this.#login !== undefined && {
-          DBUS_SYSTEM_BUS_ADDRESS: `unix:path=${join(this.#directory, 'bus')}`,
-        }),
+        DBUS_SYSTEM_BUS_ADDRESS: `unix:path=${join(this.#directory, 'bus')}`,
       },
       createdAt,
     };

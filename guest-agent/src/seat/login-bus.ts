@@ -1,7 +1,7 @@
 // A message bus for one seat, with a stand-in for logind on it: Mutter and GNOME Shell take their devices there.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chownSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chownSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   type Descriptor,
@@ -84,7 +84,7 @@ export class LoginBus {
   ) {}
 
   /**
-   * Resolves when clients may connect: logind is there before the socket is. Takes up the bus of an agent before this one.
+   * Clients may connect when this returns; it resolves when they are answered. Takes up the bus of an agent before this one.
    *
    * @throws when there is no dbus-daemon, or it does not start
    */
@@ -109,27 +109,25 @@ export class LoginBus {
   }
 
   static async #begin(options: LoginBusOptions): Promise<LoginBus> {
-    const inner = join(options.directory, 'bus-start');
-    mkdirSync(inner, { mode: 0o700 });
-    const socket = join(inner, 'bus');
-    const configuration = join(inner, 'configuration');
-    let listener: Descriptor | undefined;
+    const socket = join(options.directory, 'bus');
+    const configuration = join(options.directory, 'bus.conf');
     let bus: LoginBus | undefined;
+    // Clients may connect at once: they wait in the socket's queue, behind logind's stand-in.
+    const listener = listenUnix(socket);
     try {
+      chownSync(socket, options.uid, options.gid);
       writeFileSync(configuration, CONFIGURATION);
-      listener = listenUnix(socket);
       bus = new LoginBus(options, await spawnDaemon(configuration, listener));
       await bus.#serve(`unix:path=${socket}`);
-      chownSync(socket, options.uid, options.gid);
-      renameSync(socket, join(options.directory, 'bus'));
       bus.#keep();
       return bus;
     } catch (error) {
       bus?.close();
+      rmSync(socket, { force: true });
       throw error;
     } finally {
-      listener?.close();
-      rmSync(inner, { recursive: true, force: true });
+      listener.close();
+      rmSync(configuration, { force: true });
     }
   }
 

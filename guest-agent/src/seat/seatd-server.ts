@@ -185,6 +185,11 @@ class Client {
       }
     } catch (error) {
       if (isSystemError(error, 'EAGAIN')) return;
+      if (isSystemError(error, 'ECONNRESET')) {
+        // It died before it had read everything.
+        this.close();
+        return;
+      }
       if (!(error instanceof SeatProtocolError || isSystemError(error))) throw error;
       this.options.log.warn({ pid: this.peer.pid }, `the seat ends a connection: ${error.message}`);
       this.close();
