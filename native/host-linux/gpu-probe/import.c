@@ -155,7 +155,7 @@ static void* through_dmabuf(const struct functions* f, const struct egl* egl, vo
                             void* context, unsigned source) {
   report_stage("exporting a texture as a dma-buf");
   void* const image = f->create_image(display, context, EGL_GL_TEXTURE_2D, (void*)(uintptr_t)source,
-                                      (const int[]){EGL_NONE});
+                                      (const int[]){EGL_IMAGE_PRESERVED, 1, EGL_NONE});
   int fourcc = 0;
   int planes = 0;
   uint64_t modifier = 0;
