@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { listenVsock, VSOCK_PORT_ANY, VsockError } from '@scanbridge/native-vsock';
 import test, { type ExecutionContext } from 'ava';
 import type { TransportSpec } from '../src/agents/transports/transport.js';
-import { parseHostPort, parseVsock } from '../src/cli/arguments.js';
+import { parseHostPort, parseVm, parseVsock } from '../src/cli/arguments.js';
 import { startBridge } from '../src/index.js';
 import { bridgeFor, folderFor, until } from './running-bridge.js';
 import { Agent, HELLO, OPEN } from './wire-agent.js';
@@ -154,5 +154,29 @@ test('transports are written as the help says', (t) => {
   t.deepEqual(parseHostPort('[::1]:9'), { host: '::1', port: 9 });
   for (const text of ['', ':9', 'host:70000', 'a:b:c']) {
     t.throws(() => parseHostPort(text), { code: 'BAD_OPTION' }, text);
+  }
+});
+
+test('a VM ties the ways of its agents to its exporter', (t) => {
+  const vm = { name: 'vm0', exporter: 'f.sock' };
+  t.deepEqual(parseVm('vm0,exporter=f.sock,vsock=/run/v'), [
+    { kind: 'vsock-unix', base: '/run/v', port: 8471, vm },
+  ]);
+  t.deepEqual(parseVm('vm0,exporter=f.sock,vsock=v,port=9,serial=s.sock'), [
+    { kind: 'vsock-unix', base: 'v', port: 9, vm },
+    { kind: 'serial', path: 's.sock', vm },
+  ]);
+  for (const text of [
+    '',
+    'vm0',
+    'vm0,vsock=v',
+    'vm0,exporter=f.sock',
+    ',exporter=f.sock,vsock=v',
+    'vm0,exporter=f.sock,vsock=v,port=0',
+    'vm0,exporter=f.sock,vsock=v,port=4294967295',
+    'vm0,exporter=f.sock,vsock=v,cid=3',
+    'vm0,exporter=f.sock,vsock=v,x',
+  ]) {
+    t.throws(() => parseVm(text), { code: 'BAD_OPTION' }, text);
   }
 });
