@@ -1,6 +1,7 @@
 // From the request for a lease to the first frame of a compositor on it at the host, beside the same compositor's own start on a lease that
 // is there; and many leases one after the other, with what they leave behind.
 import { readdir } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { SurfaceClient } from '@scanbridge/native-host-linux';
 import { Compositor } from '@scanbridge/test/vm/compositor';
 import { share, weston } from '@scanbridge/test/vm/desktop-programs';
@@ -63,6 +64,7 @@ export const benchmark: Benchmark = {
       await client.close();
     }
     await leases.cycle();
+    await sleep(1000);
     const before = { agent: await leases.descriptors(), qemu: await descriptorsOf(guest.pid) };
     const allocate: number[] = [];
     const end: number[] = [];
@@ -72,6 +74,7 @@ export const benchmark: Benchmark = {
       allocate.push(took.allocate);
       end.push(took.end);
     }
+    await sleep(1000); // buses that were starting have descriptors of their own
     const leaked = {
       agent: (await leases.descriptors()) - before.agent,
       qemu: (await descriptorsOf(guest.pid)) - before.qemu,

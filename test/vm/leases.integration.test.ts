@@ -1,4 +1,5 @@
 // Scanouts that are lent to compositors, in a real VM: what they show comes out of the frame exporter.
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Lease } from '@scanbridge/agent/leases';
 import { SurfaceClient } from '@scanbridge/native-host-linux';
 import test, { type ExecutionContext } from 'ava';
@@ -134,6 +135,7 @@ test.serial('a compositor follows its display to a new size', async (t) => {
   for (const [name, program, colour] of [
     ['sway', sway(SWAY_COLOUR), SWAY_COLOUR],
     ['weston', weston(WESTON_COLOUR), WESTON_COLOUR],
+    ['mutter', mutter(MUTTER_COLOUR), MUTTER_COLOUR],
   ] as const) {
     const lease = await leases.allocate({ owner: name, ...SIZE, uid: 1005 });
     const compositor = await start(t, lease, program);
@@ -328,11 +330,20 @@ test.serial('a lease that is to be kept waits for another compositor', async (t)
   await leases.release(lease.id);
 });
 
-test.serial('a hundred leases leave nothing behind', async (t) => {
+test.serial('many leases leave nothing behind', async (t) => {
+  // A bus that is just starting has descriptors of its own.
+  const settled = async () => {
+    for (let last = -1; ; ) {
+      const now = await leases.descriptors();
+      if (now === last) return now;
+      last = now;
+      await sleep(300);
+    }
+  };
   await leases.cycle();
-  const before = await leases.descriptors();
-  for (let i = 0; i < 100; i++) await leases.cycle();
-  t.is(await leases.descriptors(), before);
+  const before = await settled();
+  for (let i = 0; i < 30; i++) await leases.cycle();
+  t.is(await settled(), before);
   const { stdout } = await guest.exec([
     'sh',
     '-c',
