@@ -2,7 +2,7 @@
 import { createRequire } from 'node:module';
 import type { EngineOptions, EngineStats, ResourceLayout, ShownFrame } from './engine.js';
 import type { NativeError } from './errors.js';
-import type { EngineReport } from './probe.js';
+import type { Importer, NativePath, ProbeResult } from './probe.js';
 
 /** Events arrive in batches, in order, on the JavaScript thread; `type` names the event. */
 export type NativeEvent = { type: string } & Record<string, unknown>;
@@ -53,7 +53,9 @@ export interface NativeSurfaceClient {
 export interface Addon {
   Engine: new (options: EngineOptions, listener: Listener) => NativeEngine;
   SurfaceClient: new (path: string, name: string, listener: Listener) => NativeSurfaceClient;
-  probe(done: (error: NativeError | null, reports: EngineReport[]) => void): void;
+  paths(): NativePath[];
+  probePath(path: number, done: (error: NativeError | null, report: ProbeResult) => void): void;
+  importers(): Importer[];
   /** CLOCK_MONOTONIC [ns]. */
   monotonicNow(): bigint;
 }

@@ -46,12 +46,50 @@ export interface ShownFrame {
   damage?: Rect;
 }
 
-export type EngineName = 'x264' | 'openh264';
+/** Engines of GPUs first, in the order in which `auto` tries them. */
+export const ENGINES = [
+  'nvidia',
+  'vaapi',
+  'qsv',
+  'x264',
+  'openh264',
+  'x265',
+  'aom',
+  'vpx',
+] as const;
+export type EngineName = (typeof ENGINES)[number];
+
+export const CODECS = ['h264', 'hevc', 'av1', 'vp9'] as const;
+export type Codec = (typeof CODECS)[number];
+
+/**
+ * Which paths may be taken, whatever works: `zerocopy` only those on which pictures stay on the GPU, `native` only the
+ * GPU's own encoder, `shm` only those that read pictures from system memory.
+ */
+export const MODES = ['auto', 'zerocopy', 'native', 'shm'] as const;
+export type PathMode = (typeof MODES)[number];
+
+/** A path that is not taken, and why. */
+export interface TriedPath {
+  engine: EngineName;
+  path: string;
+  reason: string;
+}
 
 export interface EngineOptions {
   source: Source;
   /** `auto` takes the first that works, in the order of probe(). */
   engine: 'auto' | EngineName;
+  /** `h264` where absent. */
+  codec?: Codec | undefined;
+  /** `auto` where absent. */
+  mode?: PathMode | undefined;
+  /** Of VA-API, for a GPU that is not the first: "renderD129". */
+  renderNode?: string | undefined;
+  /** Of CUDA, the number of the GPU; 0 where absent. */
+  cuda?: number | undefined;
+  /** Paths that are not to be tried, with the reason that is told. */
+  avoid?: readonly { engine: string; path: string; reason: string }[] | undefined;
   /** Target of the rate control, 100 to 200,000. */
   bitrateKbps: number;
   /** Pictures above this rate are dropped before they are encoded, 1 to 240. */
@@ -105,7 +143,10 @@ export interface CursorEvent {
 export interface ChosenPath {
   engine: EngineName;
   path: string;
-  tried: { engine: EngineName; path: string; reason: string }[];
+  codec: Codec;
+  /** A GPU encodes. */
+  hardware: boolean;
+  tried: TriedPath[];
 }
 
 /** Percentiles of the last 1024 values [us]; 0 before the first. */
@@ -133,6 +174,8 @@ export interface EngineStats {
   /** 64x64 tiles that were compared and that had changed. */
   tilesCompared: number;
   tilesChanged: number;
+  /** Pictures that the processor copied to other memory, in whole pictures; conversions are not counted. */
+  copies: number;
   /** Present target [kbit/s]. */
   bitrateKbps: number;
   /** Compare, copy and convert a picture [us]. */
@@ -151,6 +194,8 @@ interface EngineEvents {
   state: [state: EngineState];
   cursor: [cursor: CursorEvent];
   chosen: [chosen: ChosenPath];
+  /** A path is about to start: if the process dies now, it was this one. */
+  trying: [path: { engine: EngineName; path: string }];
   /** A shown frame is no longer read: encoded, replaced by a newer one, or its resource is gone. */
   released: [token: number];
   /** A resource cannot be read, and why; its frames are released unread until it is added again. */
@@ -175,7 +220,9 @@ export class Engine extends EventEmitter<EngineEvents> {
   constructor(options: EngineOptions) {
     super();
     checkOptions(options);
-    this.#native = new addon.Engine(options, (events) => {
+    const { codec = 'h264', mode = 'auto', renderNode = '', cuda = 0, avoid = [] } = options;
+    const complete = { ...options, codec, mode, renderNode, cuda, avoid };
+    this.#native = new addon.Engine(complete, (events) => {
       for (const event of events) this.#dispatch(event);
     });
   }
@@ -252,6 +299,9 @@ export class Engine extends EventEmitter<EngineEvents> {
         break;
       case 'cursor':
         this.emit('cursor', event.cursor as CursorEvent);
+        break;
+      case 'trying':
+        this.emit('trying', { engine: event.engine as EngineName, path: event.path as string });
         break;
       case 'chosen':
         this.emit('chosen', event.chosen as ChosenPath);

@@ -3,20 +3,32 @@ import { addon } from './addon.js';
 
 export {
   type ChosenPath,
+  CODECS,
+  type Codec,
   type CursorEvent,
+  ENGINES,
   Engine,
   type EngineName,
   type EngineOptions,
   type EngineState,
   type EngineStats,
+  MODES,
+  type PathMode,
   type Percentiles,
   type ResourceLayout,
   type ShownFrame,
   type Source,
+  type TriedPath,
   type VideoConfig,
 } from './engine.js';
 export { EngineError, type EngineErrorCode } from './errors.js';
-export { type EngineReport, type PathReport, probe } from './probe.js';
+export {
+  type EngineReport,
+  type Importer,
+  importers,
+  type PathReport,
+  probe,
+} from './probe.js';
 export {
   type FrameEvent,
   type Rect,

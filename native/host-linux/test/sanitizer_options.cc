@@ -10,7 +10,10 @@ extern "C" const char* __asan_default_options() {
 
 extern "C" const char* __lsan_default_suppressions();
 extern "C" const char* __lsan_default_suppressions() {
-  return "leak:_dl_init\n";
+  // x265 forgets some of its parameters.
+  return "leak:_dl_init\n"
+         "leak:libx265\n"
+         "leak:libgstx265\n";
 }
 
 // GStreamer and its plug-ins are not built for the thread sanitizer, which cannot see their locks;
@@ -21,5 +24,8 @@ extern "C" const char* __tsan_default_suppressions() {
          "race:libglib\n"
          "race:libgobject\n"
          "race:libx264\n"
+         "race:libx265\n"
+         "race:libvpx\n"
+         "race:libaom\n"
          "race:libopenh264\n";
 }

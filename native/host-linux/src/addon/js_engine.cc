@@ -55,8 +55,8 @@ Napi::Function JsEngine::Define(Napi::Env env) {
        InstanceMethod<&JsEngine::SetBitrate>("setBitrate"),
        InstanceMethod<&JsEngine::AddResource>("addResource"),
        InstanceMethod<&JsEngine::RemoveResource>("removeResource"),
-       InstanceMethod<&JsEngine::ShowFrame>("showFrame"),
-       InstanceMethod<&JsEngine::Stats>("stats"), InstanceMethod<&JsEngine::Close>("close")});
+       InstanceMethod<&JsEngine::ShowFrame>("showFrame"), InstanceMethod<&JsEngine::Stats>("stats"),
+       InstanceMethod<&JsEngine::Close>("close")});
 }
 
 JsEngine::JsEngine(const Napi::CallbackInfo& info) : Napi::ObjectWrap<JsEngine>(info) {

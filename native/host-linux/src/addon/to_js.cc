@@ -36,13 +36,14 @@ Napi::Value VideoToJs(Napi::Env env, VideoEvent& video) {
   return event;
 }
 
-/// What libyuv's conversion makes of a desktop's sRGB: BT.601 samples of limited range. An encoder
-/// that cannot write it into its VUI (openh264enc) encodes the same samples, so it is said for all.
-Napi::Object ColorSpaceToJs(Napi::Env env) {
+/// What the conversion makes of a desktop's sRGB: samples of limited range, BT.601 (libyuv) or
+/// BT.709 (GPUs). An encoder that cannot write it into its VUI (openh264enc) encodes the same
+/// samples, so it is said for all.
+Napi::Object ColorSpaceToJs(Napi::Env env, bool bt709) {
   Napi::Object space = Napi::Object::New(env);
   space["primaries"] = "bt709";
   space["transfer"] = "iec61966-2-1";
-  space["matrix"] = "smpte170m";
+  space["matrix"] = bt709 ? "bt709" : "smpte170m";
   space["fullRange"] = Napi::Boolean::New(env, false);
   return space;
 }
@@ -55,7 +56,7 @@ Napi::Value ConfigToJs(Napi::Env env, const ConfigEvent& config) {
   fields["height"] = Number(config.height);
   fields["codedWidth"] = Number(config.coded_width);
   fields["codedHeight"] = Number(config.coded_height);
-  fields["colorSpace"] = ColorSpaceToJs(env);
+  fields["colorSpace"] = ColorSpaceToJs(env, config.bt709);
   Napi::Object event = Event(env, "config");
   event["config"] = fields;
   return event;
@@ -82,6 +83,8 @@ Napi::Value ChosenToJs(Napi::Env env, const ChosenEvent& chosen) {
   Napi::Object fields = Napi::Object::New(env);
   fields["engine"] = chosen.engine;
   fields["path"] = chosen.path;
+  fields["codec"] = chosen.codec;
+  fields["hardware"] = chosen.hardware;
   fields["tried"] = tried;
   Napi::Object event = Event(env, "chosen");
   event["chosen"] = fields;
@@ -158,6 +161,12 @@ Napi::Value EngineEventToJs(Napi::Env env, EngineEvent& event) {
                              [&](ConfigEvent& e) { return ConfigToJs(env, e); },
                              [&](StateEvent& e) { return StateToJs(env, e); },
                              [&](ChosenEvent& e) { return ChosenToJs(env, e); },
+                             [&](TryingEvent& e) {
+                               Napi::Object object = Event(env, "trying");
+                               object["engine"] = e.engine;
+                               object["path"] = e.path;
+                               return Napi::Value(object);
+                             },
                              [&](CursorEvent& e) {
                                Napi::Object fields = Napi::Object::New(env);
                                CursorToJs(env, fields, e);
@@ -195,6 +204,7 @@ Napi::Object ToJs(Napi::Env env, const EngineStats& stats) {
   object["bytes"] = Number(stats.video.bytes);
   object["tilesCompared"] = Number(stats.tiles_compared);
   object["tilesChanged"] = Number(stats.tiles_changed);
+  object["copies"] = stats.copies;
   object["bitrateKbps"] = Number(stats.bitrate_kbps);
   object["convert"] = ToJs(env, stats.convert);
   object["encode"] = ToJs(env, stats.video.encode);
@@ -208,6 +218,16 @@ EngineOptions OptionsFromJs(const Napi::Object& options) {
   result.bitrate_kbps = U32(options, "bitrateKbps");
   result.max_fps = U32(options, "maxFps");
   result.keepalive_ms = U32(options, "keepaliveMs");
+  // lib/engine.ts has checked them.
+  result.codec = CodecOf(Text(options, "codec")).value_or(Codec::kH264);
+  result.mode = ModeOf(Text(options, "mode")).value_or(PathMode::kAuto);
+  result.gpu.render_node = Text(options, "renderNode");
+  result.gpu.cuda = U32(options, "cuda");
+  const Napi::Array avoid = options.Get("avoid").As<Napi::Array>();
+  for (uint32_t i = 0; i < avoid.Length(); i++) {
+    const Napi::Object path = avoid.Get(i).As<Napi::Object>();
+    result.avoid.push_back({Text(path, "engine"), Text(path, "path"), Text(path, "reason")});
+  }
   const Napi::Object source = options.Get("source").As<Napi::Object>();
   const std::string kind = Text(source, "kind");
   if (kind == "test-pattern") {

@@ -1,64 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "encode/h264_sps.h"
 
+#include <algorithm>
 #include <cstdio>
-#include <vector>
+
+#include "encode/annexb.h"
+#include "encode/bits.h"
 
 namespace scanbridge::host {
 namespace {
 
 constexpr uint8_t kNalSps = 7;
-
-/// Reads bits of a NAL unit without its emulation prevention bytes. After the end it gives zeros
-/// and ok() is false.
-class Bits {
- public:
-  explicit Bits(std::span<const uint8_t> nal) {
-    size_t zeros = 0;
-    for (const uint8_t byte : nal) {
-      if (zeros >= 2 && byte == 3) {
-        zeros = 0;
-        continue;
-      }
-      zeros = byte == 0 ? zeros + 1 : 0;
-      bytes_.push_back(byte);
-    }
-  }
-
-  bool ok() const { return ok_; }
-
-  uint32_t Read(unsigned count) {
-    uint32_t value = 0;
-    for (; count > 0; count--) {
-      if (at_ / 8 >= bytes_.size()) {
-        ok_ = false;
-        return 0;
-      }
-      value = value << 1 | (bytes_[at_ / 8] >> (7 - at_ % 8) & 1u);
-      at_++;
-    }
-    return value;
-  }
-  bool Flag() { return Read(1) != 0; }
-
-  /// ue(v)
-  uint32_t Unsigned() {
-    unsigned zeros = 0;
-    while (ok_ && zeros < 32 && !Flag()) zeros++;
-    if (zeros > 31) {
-      ok_ = false;
-      return 0;
-    }
-    return (1u << zeros) - 1 + Read(zeros);
-  }
-  /// se(v); only its length matters here.
-  void SkipSigned() { (void)Unsigned(); }
-
- private:
-  std::vector<uint8_t> bytes_;
-  size_t at_ = 0;
-  bool ok_ = true;
-};
 
 bool HasChromaFormat(uint8_t profile) {
   switch (profile) {
@@ -107,7 +59,7 @@ void SkipHrd(Bits& bits) {
   bits.Read(20);
 }
 
-std::optional<uint32_t> ReadVui(Bits& bits) {
+void ReadVui(Bits& bits, H264Sps& sps) {
   if (bits.Flag() && bits.Read(8) == 255) {  // aspect_ratio_info, Extended_SAR
     bits.Read(32);
   }
@@ -130,13 +82,13 @@ std::optional<uint32_t> ReadVui(Bits& bits) {
   const bool vcl_hrd = bits.Flag();
   if (vcl_hrd) SkipHrd(bits);
   if (nal_hrd || vcl_hrd) bits.Flag();
-  bits.Flag();                            // pic_struct_present
-  if (!bits.Flag()) return std::nullopt;  // bitstream_restriction
+  bits.Flag();  // pic_struct_present
+  sps.restriction_at = bits.at();
+  if (!bits.Flag()) return;  // bitstream_restriction
   bits.Flag();
   for (int i = 0; i < 4; i++) bits.Unsigned();
   const uint32_t reorder = bits.Unsigned();
-  if (!bits.ok()) return std::nullopt;
-  return reorder;
+  if (bits.ok()) sps.max_num_reorder_frames = reorder;
 }
 
 }  // namespace
@@ -148,26 +100,14 @@ std::string H264Sps::Codec() const {
 }
 
 std::span<const uint8_t> FindSps(std::span<const uint8_t> access_unit) {
-  size_t start = 0;
-  bool inside = false;
-  for (size_t i = 0; i + 3 < access_unit.size(); i++) {
-    if (access_unit[i] != 0 || access_unit[i + 1] != 0 || access_unit[i + 2] != 1) continue;
-    if (inside) {
-      size_t end = i;
-      while (end > start && access_unit[end - 1] == 0) end--;
-      return access_unit.subspan(start, end - start);
-    }
-    inside = (access_unit[i + 3] & 0x1f) == kNalSps;
-    start = i + 3;
-    i += 2;
-  }
-  return inside ? access_unit.subspan(start) : std::span<const uint8_t>();
+  return FindNal(access_unit, [](uint8_t first) { return (first & 0x1f) == kNalSps; });
 }
 
 std::optional<H264Sps> ParseSps(std::span<const uint8_t> nal) {
   if (nal.size() < 5 || (nal[0] & 0x1f) != kNalSps) return std::nullopt;
   H264Sps sps;
-  Bits bits(nal.subspan(1));
+  const std::vector<uint8_t> bytes = Unescape(nal.subspan(1));
+  Bits bits(bytes);
   sps.profile_idc = static_cast<uint8_t>(bits.Read(8));
   sps.constraint_flags = static_cast<uint8_t>(bits.Read(8));
   sps.level_idc = static_cast<uint8_t>(bits.Read(8));
@@ -196,7 +136,7 @@ std::optional<H264Sps> ParseSps(std::span<const uint8_t> nal) {
     const uint32_t count = bits.Unsigned();
     for (uint32_t i = 0; i < count && bits.ok(); i++) bits.SkipSigned();
   }
-  bits.Unsigned();  // max_num_ref_frames
+  sps.max_num_ref_frames = bits.Unsigned();
   bits.Flag();
   const uint64_t columns = uint64_t{bits.Unsigned()} + 1;
   const uint64_t rows = uint64_t{bits.Unsigned()} + 1;
@@ -207,7 +147,8 @@ std::optional<H264Sps> ParseSps(std::span<const uint8_t> nal) {
   if (bits.Flag()) {
     for (uint64_t& side : crop) side = bits.Unsigned();
   }
-  if (bits.Flag()) sps.max_num_reorder_frames = ReadVui(bits);
+  sps.vui_at = bits.at();
+  if (bits.Flag()) ReadVui(bits, sps);
   const uint64_t field = frames_only ? 1 : 2;
   const uint64_t unit_x = chroma == 1 || chroma == 2 ? 2 : 1;
   const uint64_t unit_y = (chroma == 1 ? 2 : 1) * field;
@@ -222,6 +163,37 @@ std::optional<H264Sps> ParseSps(std::span<const uint8_t> nal) {
   sps.width = static_cast<uint32_t>(width - cut_x);
   sps.height = static_cast<uint32_t>(height - cut_y);
   return sps;
+}
+
+std::vector<uint8_t> PromiseOrder(std::span<const uint8_t> nal, const H264Sps& sps) {
+  const std::vector<uint8_t> bytes = Unescape(nal.subspan(1));
+  Bits bits(bytes);
+  BitWriter out;
+  const size_t keep = sps.restriction_at.value_or(sps.vui_at);
+  for (size_t i = 0; i < keep; i++) out.Write(bits.Read(1), 1);
+  if (!sps.restriction_at) {
+    out.Write(1, 1);  // vui_parameters_present_flag
+    out.Write(0, 8);  // nothing is said of what comes before the restrictions
+  }
+  out.Write(0b11, 2);  // bitstream_restriction, motion vectors over picture boundaries
+  out.Unsigned(0);     // max_bytes_per_pic_denom: no limit
+  out.Unsigned(0);     // max_bits_per_mb_denom: no limit
+  out.Unsigned(15);    // log2_max_mv_length_horizontal, and vertical: the largest
+  out.Unsigned(15);
+  out.Unsigned(0);  // max_num_reorder_frames
+  out.Unsigned(std::max(sps.max_num_ref_frames, 1u));
+  out.Write(1, 1);  // rbsp_stop_one_bit
+  std::vector<uint8_t> result{nal[0]};
+  size_t zeros = 0;
+  for (const uint8_t byte : out.bytes()) {
+    if (zeros >= 2 && byte <= 3) {
+      result.push_back(3);
+      zeros = 0;
+    }
+    zeros = byte == 0 ? zeros + 1 : 0;
+    result.push_back(byte);
+  }
+  return result;
 }
 
 }  // namespace scanbridge::host

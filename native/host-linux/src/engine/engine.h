@@ -26,6 +26,8 @@
 #include "encode/encoder.h"
 #include "engine/events.h"
 #include "engine/frame_source.h"
+#include "engine/grave.h"
+#include "engine/path_plan.h"
 #include "engine/resource_feed.h"
 #include "engine/resource_source.h"
 #include "engine/surface_source.h"
@@ -44,6 +46,11 @@ struct EngineOptions {
   std::variant<SurfaceTarget, ResourceTarget, TestPatternTarget> source;
   /// Of the engine table, or "auto".
   std::string engine;
+  Codec codec = Codec::kH264;
+  PathMode mode = PathMode::kAuto;
+  GpuChoice gpu;
+  /// Paths that failed in a former process, with the reasons.
+  std::vector<TriedPath> avoid;
   uint32_t bitrate_kbps = 0;
   uint32_t max_fps = 0;
   /// 0: never.
@@ -57,6 +64,8 @@ struct EngineStats {
   uint64_t skipped_unchanged = 0;
   uint64_t tiles_compared = 0;
   uint64_t tiles_changed = 0;
+  /// Pictures that the processor copied to other memory, in whole pictures.
+  double copies = 0;
   uint32_t bitrate_kbps = 0;
   PercentileSet convert;
   VideoCounters video;
@@ -84,7 +93,12 @@ class Engine final : private SourceObserver, private EncoderObserver {
   void Wake() { waker_.Wake(); }
 
  private:
-  static constexpr uint64_t kStallLimit = 5'000'000'000;
+  /// Time that a path has to give a picture back, or to start [ns]: software has only load to wait
+  /// for, while a GPU that hangs is left before a viewer notices. Its very first start loads the
+  /// driver.
+  static constexpr uint64_t kSoftwareLimit = 5'000'000'000;
+  static constexpr uint64_t kFirstStartLimit = 2'000'000'000;
+  static constexpr uint64_t kHardwareLimit = 700'000'000;
 
   void Run();
   std::optional<EndEvent> Loop();
@@ -92,14 +106,20 @@ class Engine final : private SourceObserver, private EncoderObserver {
   std::optional<EngineError> Step(uint64_t now);
   bool Ready() const;
   std::optional<EngineError> TakePicture(uint64_t now);
+  std::optional<EngineError> CopyPicture(const PendingFrame& frame, bool restart, size_t& changed);
+  std::optional<EngineError> CopyLastPicture();
   std::optional<EngineError> EncodeAgain(uint64_t now);
   std::optional<EngineError> Encode(uint64_t now, PictureFacts facts);
   std::optional<EngineError> StartEncoder();
   std::optional<EngineError> HandleEncoderError(EngineError error);
-  std::optional<EngineError> TryNextPath(EngineError error);
+  std::variant<std::unique_ptr<Encoder>, EngineError> CreateEncoder(const EnginePath& path);
+  void Bury(std::unique_ptr<Encoder> encoder);
+  uint64_t Limit() const;
+  bool HasPicture() const { return shadow_ || surface_; }
   std::shared_ptr<I420Picture> FreePicture() const;
   uint64_t KeepaliveAt() const;
   void SetState(EngineState state);
+  void ForgetPicture();
 
   void OnSourceState(EngineState state) override;
   void OnSourceReset(sb_reset_reason reason) override;
@@ -107,6 +127,7 @@ class Engine final : private SourceObserver, private EncoderObserver {
 
   void OnAccessUnit(uint64_t timestamp, bool key, std::span<const uint8_t> bytes) override;
   void OnPictureFree() override;
+  void OnPictureCopied() override;
   void OnEncoderError(EngineError error) override;
 
   const EngineOptions options_;
@@ -123,8 +144,24 @@ class Engine final : private SourceObserver, private EncoderObserver {
   EngineState state_ = EngineState::kStarting;
   std::optional<Shadow> shadow_;
   std::array<std::shared_ptr<I420Picture>, 2> pictures_;
-  std::vector<const EnginePath*> paths_;
-  size_t path_ = 0;
+  /// The last picture, of a path that takes dma-bufs. Encoding it again shows what it holds by
+  /// then: on a still desktop the same, else something that the next picture replaces.
+  std::shared_ptr<const DmaBuf> surface_;
+  /// A frame of the source is lent to the encoder.
+  bool borrowed_ = false;
+  struct Shape {
+    uint32_t width = 0;
+    uint32_t height = 0;
+    PixelOrder order = PixelOrder::kBgrx;
+    /// 0: not a dma-buf.
+    uint32_t format = 0;
+    uint64_t modifier = 0;
+    bool operator==(const Shape&) const = default;
+  };
+  std::optional<Shape> shape_;
+  PathPlan plan_;
+  const EnginePath* path_ = nullptr;
+  bool shown_ = false;
   uint32_t applied_bitrate_ = 0;
   uint64_t started_ = 0;
   uint64_t last_timestamp_ = 0;
@@ -132,8 +169,10 @@ class Engine final : private SourceObserver, private EncoderObserver {
 
   VideoOutput output_;
   /// Written before an encoder starts, read on its threads.
-  std::vector<TriedPath> tried_;
-  std::atomic<bool> chosen_ = false;
+  ChosenEvent chosen_;
+  /// The present encoder has given a picture back.
+  std::atomic<bool> proven_ = false;
+  std::atomic<bool> surface_lent_ = false;
   std::mutex error_mutex_;
   std::optional<EngineError> encoder_error_;
 
@@ -143,6 +182,8 @@ class Engine final : private SourceObserver, private EncoderObserver {
 
   // Last but the thread: its threads use what is above.
   std::unique_ptr<Encoder> encoder_;
+  /// Encoders that failed, and those that have not started in time.
+  std::vector<Grave> graves_;
   std::thread thread_;
 };
 

@@ -35,6 +35,8 @@ struct ConfigEvent {
   uint32_t height = 0;
   uint32_t coded_width = 0;
   uint32_t coded_height = 0;
+  /// The matrix is BT.709's, and else BT.601's.
+  bool bt709 = false;
 };
 
 enum class EngineState { kStarting, kLive, kBlank, kWaiting };
@@ -80,7 +82,15 @@ struct TriedPath {
 struct ChosenEvent {
   std::string engine;
   std::string path;
+  const char* codec = "";
+  bool hardware = false;
   std::vector<TriedPath> tried;
+};
+
+/// A path is about to start: if the process dies now, it was this one.
+struct TryingEvent {
+  std::string engine;
+  std::string path;
 };
 
 /// A shown frame's pixels are not read any more; see ShownFrame.
@@ -101,7 +111,7 @@ struct EndEvent {
 };
 
 using EngineEvent = std::variant<VideoEvent, ConfigEvent, StateEvent, CursorEvent, ChosenEvent,
-                                 ReleasedEvent, RefusedEvent, EndEvent>;
+                                 TryingEvent, ReleasedEvent, RefusedEvent, EndEvent>;
 
 /// Takes events; called on several threads, in order for each of them. Must not block.
 class EventSink {

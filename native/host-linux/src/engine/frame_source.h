@@ -5,12 +5,14 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 
 #include "core/engine_error.h"
 #include "core/pixels.h"
 #include "core/tile_set.h"
 #include "engine/events.h"
+#include "surface/dmabuf.h"
 
 namespace scanbridge::host {
 
@@ -69,6 +71,18 @@ class FrameSource {
   /// False when the memory was taken away: what was read is worthless, and the source of no more
   /// use.
   virtual bool Take(const std::function<void(const PixelView&)>& read) = 0;
+
+  /// The memory of the pending picture, if all of it is the picture and an encoder may read it
+  /// itself.
+  virtual std::shared_ptr<const DmaBuf> dmabuf() const { return nullptr; }
+  /// Takes the pending picture without a look at it. The producer leaves its memory alone until
+  /// Return.
+  virtual void Borrow() {}
+  virtual void Return() {}
+  /// Calls `read` with what the memory of the picture that was borrowed last holds now.
+  virtual bool ReadLast(const std::function<void(const PixelView&)>&) { return false; }
+  /// Why Take cannot work for the pending picture; its only way is Borrow.
+  virtual std::optional<EngineError> unreadable() const { return std::nullopt; }
 };
 
 }  // namespace scanbridge::host

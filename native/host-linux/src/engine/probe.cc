@@ -23,10 +23,11 @@ constexpr auto kPatience = std::chrono::seconds(3);
 class Attempt final : private EncoderObserver, private EventSink {
  public:
   std::optional<EngineError> Run(const EnginePath& path, PathReport& report) {
-    output_.Start(kWidth, kHeight, kWidth, kHeight);
-    auto created = Encoder::Create(path, kWidth, kHeight, {2000, kFps}, *this);
+    output_.Start(path, kWidth, kHeight, kWidth, kHeight, kFps);
+    auto created = Encoder::Create(path, {kWidth, kHeight}, {2000, kFps, {}}, *this);
     if (auto* const error = std::get_if<EngineError>(&created)) return std::move(*error);
     const auto encoder = std::get<std::unique_ptr<Encoder>>(std::move(created));
+    if (auto error = encoder->Adopt()) return error;
     uint64_t spent = 0;
     for (int i = 0; i < kPictures; i++) {
       std::vector<uint8_t> pixels(size_t{kWidth} * kHeight * kBytesPerPixel,
@@ -95,7 +96,12 @@ PathReport ProbePath(const EnginePath& path) {
   PathReport report;
   report.path = &path;
   for (const ElementNeed& need : path.needs) {
-    if (!HasElement(need.factory)) report.install.emplace_back(need.package);
+    if (!HasElement(ForGpu(need.factory, {}).c_str())) report.install.push_back(need.package);
+  }
+  if (path.input == PathInput::kDmaBuf) {
+    report.error = FindMissing(path, {});
+    report.untried = !report.error;
+    return report;
   }
   Attempt attempt;
   report.error = attempt.Run(path, report);

@@ -16,12 +16,15 @@ namespace scanbridge::host {
 struct PathReport {
   const EnginePath* path = nullptr;
   std::optional<EngineError> error;
+  /// Its elements are there, and only a compositor's dma-buf can tell whether it works.
+  bool untried = false;
   std::vector<std::string> install;
   std::string codec;
   double milliseconds_per_frame = 0;
 };
 
-/// Tries one path with a few moving pictures of 640x360. Takes at most a few seconds.
+/// Tries one path with a few moving pictures of 640x360. Takes at most a few seconds, unless a
+/// driver hangs.
 PathReport ProbePath(const EnginePath& path);
 
 }  // namespace scanbridge::host

@@ -27,7 +27,8 @@ TileSet Candidates(const SurfaceFrame& frame) {
 }  // namespace
 
 std::optional<EngineError> SurfaceSource::Open() {
-  auto connected = SurfaceClient::Connect(target_.socket, "scanbridge engine");
+  auto connected = SurfaceClient::Connect(target_.socket, "scanbridge engine",
+                                          SurfaceMemory::Unmappable::kAccept);
   if (auto* const error = std::get_if<EngineError>(&connected)) return std::move(*error);
   client_ = std::get<std::unique_ptr<SurfaceClient>>(std::move(connected));
   return std::nullopt;
@@ -47,6 +48,37 @@ bool SurfaceSource::Take(const std::function<void(const PixelView&)>& read) {
   frame_.memory.reset();
   pending_.reset();
   return whole;
+}
+
+std::shared_ptr<const DmaBuf> SurfaceSource::dmabuf() const {
+  if (!pending_ || !frame_.memory || frame_.memory->inverted()) return nullptr;
+  const auto& shared = frame_.memory->dmabuf();
+  const sb_rect& crop = frame_.crop;
+  // Encoders take whole surfaces of an even size.
+  const bool whole = shared && crop.width == shared->width && crop.height == shared->height &&
+                     crop.width % 2 == 0 && crop.height % 2 == 0;
+  return whole ? shared : nullptr;
+}
+
+std::optional<EngineError> SurfaceSource::unreadable() const {
+  if (pending_ && frame_.memory) return frame_.memory->unreadable();
+  return last_ ? last_->unreadable() : std::nullopt;
+}
+
+void SurfaceSource::Borrow() {
+  borrowed_ = {frame_.stream, frame_.sequence};
+  last_ = std::move(frame_.memory);
+  last_crop_ = frame_.crop;
+  pending_.reset();
+}
+
+void SurfaceSource::Return() {
+  if (borrowed_) client_->Release(borrowed_->first, borrowed_->second);
+  borrowed_.reset();
+}
+
+bool SurfaceSource::ReadLast(const std::function<void(const PixelView&)>& read) {
+  return last_ && last_->Read(last_crop_, read);
 }
 
 void SurfaceSource::OnHello(const sb_hello_reply&) {
@@ -88,6 +120,7 @@ void SurfaceSource::OnCursor(uint32_t, const sb_cursor& cursor, std::span<const 
 void SurfaceSource::OnReset(uint32_t, sb_reset_reason reason) {
   pending_.reset();
   frame_.memory.reset();
+  last_.reset();
   observer_->OnSourceReset(reason);
 }
 

@@ -4,7 +4,9 @@
 #define SCANBRIDGE_HOST_ENGINE_SURFACE_SOURCE_H_
 
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 
 #include "engine/frame_source.h"
@@ -36,6 +38,11 @@ class SurfaceSource final : public FrameSource, private SurfaceObserver {
   std::optional<End> Dispatch(SourceObserver& observer) override;
   const PendingFrame* pending() const override { return pending_ ? &*pending_ : nullptr; }
   bool Take(const std::function<void(const PixelView&)>& read) override;
+  std::shared_ptr<const DmaBuf> dmabuf() const override;
+  void Borrow() override;
+  void Return() override;
+  bool ReadLast(const std::function<void(const PixelView&)>& read) override;
+  std::optional<EngineError> unreadable() const override;
 
  private:
   void OnHello(const sb_hello_reply& hello) override;
@@ -52,6 +59,11 @@ class SurfaceSource final : public FrameSource, private SurfaceObserver {
   SourceObserver* observer_ = nullptr;
   std::optional<PendingFrame> pending_;
   SurfaceFrame frame_;
+  /// Of the frame that was borrowed last.
+  std::shared_ptr<SurfaceMemory> last_;
+  sb_rect last_crop_{};
+  /// Stream and sequence of the frame that is lent to an encoder.
+  std::optional<std::pair<uint32_t, uint64_t>> borrowed_;
   uint64_t last_sequence_ = 0;
   std::optional<End> end_;
 };

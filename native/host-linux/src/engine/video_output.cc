@@ -8,7 +8,7 @@
 #include <new>
 
 #include "core/clock.h"
-#include "encode/h264_sps.h"
+#include "encode/stream_parameters.h"
 
 namespace scanbridge::host {
 namespace {
@@ -26,15 +26,23 @@ EngineError Bad(std::string message) {
 
 }  // namespace
 
-void VideoOutput::Start(uint32_t width, uint32_t height, uint32_t coded_width,
-                        uint32_t coded_height) {
+void VideoOutput::Start(const EnginePath& path, uint32_t width, uint32_t height,
+                        uint32_t coded_width, uint32_t coded_height, uint32_t max_fps) {
   const std::lock_guard lock(mutex_);
   in_flight_.clear();
-  sps_.clear();
+  parameters_.clear();
+  codec_ = path.codec;
+  max_fps_ = max_fps;
+  config_.bt709 = path.bt709;
   config_.width = width;
   config_.height = height;
   config_.coded_width = coded_width;
   config_.coded_height = coded_height;
+}
+
+void VideoOutput::Forget() {
+  const std::lock_guard lock(mutex_);
+  in_flight_.clear();
 }
 
 void VideoOutput::Expect(const PictureFacts& facts) {
@@ -62,29 +70,36 @@ std::optional<EngineError> VideoOutput::Finish(uint64_t timestamp, bool key,
     return Bad("an access unit has " + std::to_string(bytes.size()) + " bytes");
   }
   if (key) {
-    if (auto error = CheckParameters(bytes)) return error;
-  } else if (sps_.empty()) {
+    if (auto error = ReadKeyFrame(bytes)) return error;
+    if (!rewritten_.empty()) bytes = rewritten_;
+  } else if (parameters_.empty()) {
     return Bad("it does not start with a key frame");
   }
   Send(facts, key, bytes);
   return std::nullopt;
 }
 
-std::optional<EngineError> VideoOutput::CheckParameters(std::span<const uint8_t> bytes) {
-  const std::span<const uint8_t> nal = FindSps(bytes);
-  if (nal.empty()) return Bad("a key frame has no sequence parameter set");
-  if (std::equal(nal.begin(), nal.end(), sps_.begin(), sps_.end())) return std::nullopt;
-  const auto sps = ParseSps(nal);
-  if (!sps) return Bad("its sequence parameter set is damaged");
-  if (sps->max_num_reorder_frames != 0u) {
-    return Bad("it does not promise that pictures keep their order, so decoders would delay them");
+std::optional<EngineError> VideoOutput::ReadKeyFrame(std::span<const uint8_t> bytes) {
+  auto read = ReadParameters(codec_, bytes, max_fps_);
+  if (auto* const why = std::get_if<std::string>(&read)) return Bad(std::move(*why));
+  const auto& now = std::get<StreamParameters>(read);
+  rewritten_.clear();
+  if (!now.replacement.empty()) {
+    const auto before = bytes.subspan(0, static_cast<size_t>(now.bytes.data() - bytes.data()));
+    const auto after = bytes.subspan(before.size() + now.bytes.size());
+    rewritten_.assign(before.begin(), before.end());
+    rewritten_.insert(rewritten_.end(), now.replacement.begin(), now.replacement.end());
+    rewritten_.insert(rewritten_.end(), after.begin(), after.end());
   }
-  if (sps->width != config_.coded_width || sps->height != config_.coded_height) {
-    return Bad("its size is " + std::to_string(sps->width) + "x" + std::to_string(sps->height));
+  if (std::equal(now.bytes.begin(), now.bytes.end(), parameters_.begin(), parameters_.end())) {
+    return std::nullopt;
   }
-  sps_.assign(nal.begin(), nal.end());
+  if (now.width != config_.coded_width || now.height != config_.coded_height) {
+    return Bad("its size is " + std::to_string(now.width) + "x" + std::to_string(now.height));
+  }
+  parameters_.assign(now.bytes.begin(), now.bytes.end());
   config_.id = config_.id == UINT16_MAX ? 1 : static_cast<uint16_t>(config_.id + 1);
-  config_.codec = sps->Codec();
+  config_.codec = now.codec;
   sink_.Push(config_);
   return std::nullopt;
 }

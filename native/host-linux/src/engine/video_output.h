@@ -12,6 +12,7 @@
 
 #include "core/engine_error.h"
 #include "core/percentiles.h"
+#include "encode/engine_table.h"
 #include "engine/events.h"
 
 namespace scanbridge::host {
@@ -41,8 +42,13 @@ class VideoOutput {
  public:
   explicit VideoOutput(EventSink& sink) : sink_(sink) {}
 
-  /// A new encoder starts: visible and coded size of its pictures. Forgets what was in flight.
-  void Start(uint32_t width, uint32_t height, uint32_t coded_width, uint32_t coded_height);
+  /// A new encoder starts: visible and coded size of its pictures, and their rate at most. Forgets
+  /// what was in flight.
+  void Start(const EnginePath& path, uint32_t width, uint32_t height, uint32_t coded_width,
+             uint32_t coded_height, uint32_t max_fps);
+
+  /// The encoder is gone, and what was in flight with it.
+  void Forget();
 
   void Expect(const PictureFacts& facts);
 
@@ -56,14 +62,19 @@ class VideoOutput {
   VideoCounters counters() const;
 
  private:
-  std::optional<EngineError> CheckParameters(std::span<const uint8_t> bytes);
+  std::optional<EngineError> ReadKeyFrame(std::span<const uint8_t> bytes);
   void Send(const PictureFacts& facts, bool key, std::span<const uint8_t> bytes);
 
   EventSink& sink_;
   mutable std::mutex mutex_;
   std::deque<PictureFacts> in_flight_;
   ConfigEvent config_;
-  std::vector<uint8_t> sps_;
+  Codec codec_ = Codec::kH264;
+  uint32_t max_fps_ = 0;
+  /// Of the last key frame, as it left the encoder; empty: there was none.
+  std::vector<uint8_t> parameters_;
+  /// A key frame whose parameter set was replaced.
+  std::vector<uint8_t> rewritten_;
   uint32_t sequence_ = 0;
   VideoCounters counters_;
   Percentiles encode_;

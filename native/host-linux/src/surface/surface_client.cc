@@ -61,14 +61,14 @@ bool Within(const sb_rect& rect, uint32_t width, uint32_t height) {
 }  // namespace
 
 std::variant<std::unique_ptr<SurfaceClient>, EngineError> SurfaceClient::Connect(
-    const std::string& path, std::string_view name) {
+    const std::string& path, std::string_view name, SurfaceMemory::Unmappable unmappable) {
   surface::Error error;
   UniqueFd socket = surface::Connect(path, error);
   if (!socket) {
     return EngineError{"SURFACE_CONNECT", "No producer of surfaces: " + error.text + ".",
                        "Start the producer (QEMU with frame-export, or the agent) first."};
   }
-  std::unique_ptr<SurfaceClient> client(new SurfaceClient(std::move(socket)));
+  std::unique_ptr<SurfaceClient> client(new SurfaceClient(std::move(socket), unmappable));
   auto hello = Make<sb_hello>(SB_MSG_HELLO);
   hello.magic = SB_SURFACE_MAGIC;
   hello.version_major = SB_SURFACE_VERSION_MAJOR;
@@ -237,7 +237,7 @@ std::optional<EngineError> SurfaceClient::HandleSurface(Stream& stream, Message&
   if (stream.surfaces.contains(description.surface)) {
     return Violation(SB_SURFACE_ERROR_BAD_VALUE, "it used the id of a surface twice");
   }
-  auto mapped = SurfaceMemory::Map(description, message.fds);
+  auto mapped = SurfaceMemory::Map(description, message.fds, unmappable_);
   if (auto* const error = std::get_if<EngineError>(&mapped)) return std::move(*error);
   stream.surfaces.emplace(description.surface,
                           std::get<std::shared_ptr<SurfaceMemory>>(std::move(mapped)));

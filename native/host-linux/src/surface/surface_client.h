@@ -83,8 +83,9 @@ class SurfaceClient {
   static constexpr int kMaxMessages = 64;
 
   /// Connects and sends the hello.
-  static std::variant<std::unique_ptr<SurfaceClient>, EngineError> Connect(const std::string& path,
-                                                                           std::string_view name);
+  static std::variant<std::unique_ptr<SurfaceClient>, EngineError> Connect(
+      const std::string& path, std::string_view name,
+      SurfaceMemory::Unmappable unmappable = SurfaceMemory::Unmappable::kRefuse);
 
   int fd() const { return connection_.fd(); }
   bool wants_write() const { return connection_.wants_write(); }
@@ -129,7 +130,8 @@ class SurfaceClient {
     std::map<uint32_t, std::shared_ptr<SurfaceMemory>> surfaces;
   };
 
-  explicit SurfaceClient(UniqueFd socket) : connection_(std::move(socket), SB_FROM_SERVER) {}
+  SurfaceClient(UniqueFd socket, SurfaceMemory::Unmappable unmappable)
+      : connection_(std::move(socket), SB_FROM_SERVER), unmappable_(unmappable) {}
 
   template <typename T>
   std::optional<Request> Subscribe(sb_msg_type type, T message, bool cursor);
@@ -150,6 +152,7 @@ class SurfaceClient {
   EngineError ConnectionError() const;
 
   surface::Connection connection_;
+  const SurfaceMemory::Unmappable unmappable_;
   bool greeted_ = false;
   bool send_failed_ = false;
   uint32_t next_serial_ = 1;

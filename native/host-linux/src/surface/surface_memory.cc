@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <string>
@@ -42,6 +43,12 @@ bool IsDmaBuf(int fd) {
   return false;
 }
 
+/// Tests have no GPU: their dma-bufs are shared memory, which a real GPU's driver would refuse.
+bool FakesAllowed() {
+  const char* const value = std::getenv("SCANBRIDGE_FAKE_DMABUF");
+  return value != nullptr && std::string_view(value) == "1";
+}
+
 void Sync(int fd, uint64_t flags) {
   dma_buf_sync sync{flags | DMA_BUF_SYNC_READ};
   int done;
@@ -53,7 +60,7 @@ void Sync(int fd, uint64_t flags) {
 }  // namespace
 
 std::variant<std::shared_ptr<SurfaceMemory>, EngineError> SurfaceMemory::Map(
-    const sb_surface& message, const surface::FdList& fds) {
+    const sb_surface& message, const surface::FdList& fds, Unmappable unmappable) {
   if (message.kind == SB_SURFACE_KIND_IOSURFACE) {
     return Unsupported("it is an IOSurface", "IOSurfaces exist on macOS only.");
   }
@@ -65,8 +72,11 @@ std::variant<std::shared_ptr<SurfaceMemory>, EngineError> SurfaceMemory::Map(
     return Unsupported("its format is " + FourccName(message.format),
                        "Let the source offer XR24, AR24, XB24 or AB24.");
   }
-  if (message.modifier != 0) {
-    return Unsupported("its pixels are tiled", "Let the source offer the LINEAR modifier.");
+  const bool tiled = message.modifier != 0;
+  const EngineError tiling =
+      Unsupported("its pixels are tiled", "Let the source offer the LINEAR modifier.");
+  if (tiled && (unmappable == Unmappable::kRefuse || message.kind != SB_SURFACE_KIND_DMABUF)) {
+    return tiling;
   }
   const sb_plane& plane = message.planes[0];
   if (message.plane_count != 1 || plane.fd_index >= fds.size()) {
@@ -89,6 +99,22 @@ std::variant<std::shared_ptr<SurfaceMemory>, EngineError> SurfaceMemory::Map(
   }
 
   std::shared_ptr<SurfaceMemory> memory(new SurfaceMemory);
+  memory->width_ = message.width;
+  memory->height_ = message.height;
+  memory->inverted_ = (message.flags & SB_SURFACE_FLAG_Y_INVERTED) != 0;
+  memory->order_ = *order;
+  memory->dmabuf_ = dmabuf;
+  // A memfd lives on in its mapping; a dma-buf's descriptor is needed for the calls around reads.
+  if (dmabuf || (message.kind == SB_SURFACE_KIND_DMABUF && FakesAllowed())) {
+    memory->shared_ = std::make_shared<const DmaBuf>(
+        DmaBuf{fd.duplicate(), message.format, message.modifier, message.width, message.height,
+               plane.offset, plane.stride, plane.size});
+  }
+  if (tiled) {
+    if (!memory->shared_) return tiling;
+    memory->unreadable_ = tiling;
+    return memory;
+  }
   const auto page = static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
   const uint64_t start = plane.offset / page * page;
   memory->first_ = plane.offset - start;
@@ -97,23 +123,18 @@ std::variant<std::shared_ptr<SurfaceMemory>, EngineError> SurfaceMemory::Map(
       ::mmap(nullptr, mapped, PROT_READ, MAP_SHARED, fd.get(), static_cast<off_t>(start));
   if (base == MAP_FAILED) {
     const std::string why = std::strerror(errno);
-    if (dmabuf) {
-      return Unsupported("its dma-buf cannot be mapped (" + why + ")",
-                         "Let the source offer shared memory beside dma-buf.");
+    if (!dmabuf) {
+      return {EngineError{"SURFACE_NO_MEMORY", "A surface cannot be mapped: " + why + ".",
+                          "Raise the limit on the process's memory."}};
     }
-    return {EngineError{"SURFACE_NO_MEMORY", "A surface cannot be mapped: " + why + ".",
-                        "Raise the limit on the process's memory."}};
+    memory->unreadable_ = Unsupported("its dma-buf cannot be mapped (" + why + ")",
+                                      "Let the source offer shared memory beside dma-buf.");
+    if (unmappable == Unmappable::kRefuse) return *memory->unreadable_;
+    return memory;
   }
   memory->base_ = base;
   memory->mapped_ = mapped;
   memory->stride_ = plane.stride;
-  memory->width_ = message.width;
-  memory->height_ = message.height;
-  memory->inverted_ = (message.flags & SB_SURFACE_FLAG_Y_INVERTED) != 0;
-  memory->order_ = *order;
-  memory->dmabuf_ = dmabuf;
-  // A memfd lives on in its mapping; a dma-buf's descriptor is needed for the calls around reads.
-  if (dmabuf) memory->fd_ = fd.duplicate();
   return memory;
 }
 
@@ -122,18 +143,18 @@ SurfaceMemory::~SurfaceMemory() {
 }
 
 bool SurfaceMemory::Read(const sb_rect& crop, const std::function<void(const PixelView&)>& read) {
-  if (lost_) return false;
+  if (lost_ || base_ == nullptr) return false;
   const uint32_t first_row = inverted_ ? height_ - 1 - crop.y : crop.y;
   const auto* const pixels = static_cast<const uint8_t*>(base_) + first_ +
                              size_t{first_row} * stride_ + size_t{crop.x} * kBytesPerPixel;
   const ptrdiff_t stride = inverted_ ? -static_cast<ptrdiff_t>(stride_) : ptrdiff_t{stride_};
-  if (dmabuf_) Sync(fd_.get(), DMA_BUF_SYNC_START);
+  if (dmabuf_) Sync(shared_->fd.get(), DMA_BUF_SYNC_START);
   {
     const SigbusGuard guard(base_, mapped_);
     read({pixels, stride, crop.width, crop.height, order_});
     if (guard.faulted()) lost_ = true;
   }
-  if (dmabuf_) Sync(fd_.get(), DMA_BUF_SYNC_END);
+  if (dmabuf_) Sync(shared_->fd.get(), DMA_BUF_SYNC_END);
   return !lost_;
 }
 

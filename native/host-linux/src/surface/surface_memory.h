@@ -9,10 +9,12 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <variant>
 
 #include "core/engine_error.h"
 #include "core/pixels.h"
+#include "surface/dmabuf.h"
 
 namespace scanbridge::host {
 
@@ -25,9 +27,16 @@ namespace scanbridge::host {
 /// may be called by one thread at a time per thread.
 class SurfaceMemory {
  public:
+  /// What to do with a dma-buf that cannot be mapped or whose pixels are tiled.
+  enum class Unmappable {
+    kRefuse,
+    /// It is for a GPU: dmabuf() has it, and Read tells why not.
+    kAccept,
+  };
   /// `message` passed sb_check_message; its descriptors are in `fds`.
-  static std::variant<std::shared_ptr<SurfaceMemory>, EngineError> Map(const sb_surface& message,
-                                                                       const surface::FdList& fds);
+  static std::variant<std::shared_ptr<SurfaceMemory>, EngineError> Map(
+      const sb_surface& message, const surface::FdList& fds,
+      Unmappable unmappable = Unmappable::kRefuse);
 
   SurfaceMemory(const SurfaceMemory&) = delete;
   SurfaceMemory& operator=(const SurfaceMemory&) = delete;
@@ -37,6 +46,12 @@ class SurfaceMemory {
   uint32_t height() const { return height_; }
   PixelOrder order() const { return order_; }
 
+  /// For encoders that read it themselves; empty for shared memory.
+  const std::shared_ptr<const DmaBuf>& dmabuf() const { return shared_; }
+  /// Why Read can never work, where it cannot.
+  const std::optional<EngineError>& unreadable() const { return unreadable_; }
+  bool inverted() const { return inverted_; }
+
   /// Calls `read` with the pixels of a rectangle within the surface, upper row first, between the
   /// calls that a dma-buf needs. False when the producer has taken memory away: what was read is
   /// worthless.
@@ -45,7 +60,9 @@ class SurfaceMemory {
  private:
   SurfaceMemory() = default;
 
-  UniqueFd fd_;
+  std::shared_ptr<const DmaBuf> shared_;
+  std::optional<EngineError> unreadable_;
+  /// Reads are fenced by calls on shared_'s descriptor.
   bool dmabuf_ = false;
   void* base_ = nullptr;
   size_t mapped_ = 0;
