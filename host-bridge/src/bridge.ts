@@ -1,5 +1,6 @@
 // A whole bridge: sources, sessions, listener. The command line, tests and benchmarks start it with the same call.
 import { fileURLToPath } from 'node:url';
+import { findGpus } from '@scanbridge/native-host-linux/gpus';
 import { CloseCode } from '@scanbridge/protocol/viewer';
 import { type Logger, pino } from 'pino';
 import { Agents } from './agents/agents.js';
@@ -11,6 +12,7 @@ import { Auth, type TokenSpec } from './auth.js';
 import { type BitrateBounds, DEFAULT_BOUNDS } from './bitrate.js';
 import { EngineProbe } from './engine-probe.js';
 import { OptionError } from './errors.js';
+import { chooseGpu } from './gpu-choice.js';
 import { HttpServer } from './http/server.js';
 import { StaticPage } from './http/static-page.js';
 import { StreamServer } from './http/streams.js';
@@ -18,7 +20,7 @@ import { createMetrics } from './metrics.js';
 import { SessionFactory } from './session-factory.js';
 import { SessionRegistry } from './session-registry.js';
 import { type ScanoutOptions, ScanoutSource } from './sources/scanouts.js';
-import { EngineSpec, SourceSpec } from './worker/messages.js';
+import { type Codec, EngineSpec, SourceSpec } from './worker/messages.js';
 
 /** A moving picture that needs nothing. */
 export interface TestPatternOptions {
@@ -46,6 +48,12 @@ export interface BridgeOptions {
   readonly agents?: readonly TransportSpec[];
   /** Engine, `auto` where absent. */
   readonly engine?: string;
+  /** h264 where absent; also while a viewer is there that does not decode the other. */
+  readonly codec?: Codec;
+  /** Which paths may be taken, `auto` where absent. */
+  readonly mode?: EngineSpec['mode'];
+  /** PCI address or render node of the GPU that encodes; the first where absent. */
+  readonly gpu?: string;
   readonly bitrate?: BitrateBounds;
   /** Pictures above this rate are dropped before encoding. */
   readonly maxFps?: number;
@@ -84,6 +92,8 @@ function check<T>(schema: { safeParse(value: unknown): { success: boolean } }, v
 function engineSpec(options: BridgeOptions, bitrate: BitrateBounds): EngineSpec {
   return check(EngineSpec, {
     engine: options.engine ?? 'auto',
+    codec: options.codec ?? 'h264',
+    mode: options.mode ?? 'auto',
     bitrateKbps: bitrate.start,
     maxFps: options.maxFps ?? 60,
     keepaliveMs: options.keepaliveMs ?? 1000,
@@ -107,7 +117,8 @@ export async function startBridge(options: BridgeOptions = {}): Promise<Bridge> 
   const log = options.log ?? pino({ level: 'silent' });
   const host = options.host ?? '127.0.0.1';
   const bitrate = checkBitrate(options.bitrate ?? DEFAULT_BOUNDS);
-  const engine = engineSpec(options, bitrate);
+  const gpu = options.gpu === undefined ? {} : chooseGpu(options.gpu, await findGpus());
+  const engine = { ...engineSpec(options, bitrate), ...gpu };
   const patterns = (options.testPatterns ?? []).map(({ id, ...pattern }) => ({
     id,
     source: check(SourceSpec, { kind: 'test-pattern' as const, ...pattern }),

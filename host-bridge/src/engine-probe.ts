@@ -15,7 +15,11 @@ export class EngineProbe {
   #expires = 0;
   #worker: WorkerProcess | undefined;
 
-  constructor(private readonly log: Logger) {}
+  /** @param limitMs the time for all of it; what has not answered by then hangs */
+  constructor(
+    private readonly log: Logger,
+    private readonly limitMs = PROBE_LIMIT_MS,
+  ) {}
 
   /** @throws {WorkerError} */
   engines(): Promise<readonly EngineReport[]> {
@@ -35,22 +39,26 @@ export class EngineProbe {
 
   async #ask(): Promise<readonly EngineReport[]> {
     let timer: NodeJS.Timeout | undefined;
+    let known: readonly EngineReport[] | undefined;
     try {
       return await new Promise<readonly EngineReport[]>((resolve, reject) => {
         const worker = new WorkerProcess(this.log, {
           unit: () => undefined,
           event: (event) => {
-            if (event.type === 'engines') resolve(event.engines);
+            if (event.type === 'engines' && event.complete) resolve(event.engines);
+            if (event.type === 'engines') known = event.engines;
             if (event.type !== 'error') return;
             reject(new WorkerError(event.code, event.message, event.remedy));
           },
           gone: (how) => {
+            // What was found before is true, and the path that was tried last is said to hang.
+            if (known) resolve(known);
             const remedy = 'a driver may have ended it; look at the log with --log-level debug';
             reject(new WorkerError('PROBE_CRASHED', `the probe ended: ${how}`, remedy));
           },
         });
         this.#worker = worker;
-        timer = setTimeout(() => worker.kill(), PROBE_LIMIT_MS);
+        timer = setTimeout(() => worker.kill(), Math.max(this.limitMs, 1000));
         worker.send({ type: 'probe' });
       });
     } finally {

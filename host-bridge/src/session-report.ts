@@ -1,7 +1,7 @@
 // A session as the HTTP API, the command line and the metrics show it.
 import type { SessionState } from '@scanbridge/protocol/viewer';
 import type { LeaseReport } from './sources/scanout-leases.js';
-import type { SourceSpec } from './worker/messages.js';
+import type { SourceSpec, TriedPath } from './worker/messages.js';
 
 /** What is known of a session, as the HTTP API shows it. */
 export interface SessionReport {
@@ -18,6 +18,8 @@ export interface SessionReport {
   readonly viewers: number;
   readonly engine: string;
   readonly path: string;
+  /** Better paths than this one, and why they are not taken. */
+  readonly tried?: readonly TriedPath[];
   readonly codec?: string;
   readonly width?: number;
   readonly height?: number;

@@ -8,6 +8,7 @@ import {
 } from '@scanbridge/protocol/viewer';
 import type { Logger } from 'pino';
 import { type BitrateBounds, sessionBitrate, worthApplying } from './bitrate.js';
+import { chooseCodec, mayJoin } from './codec-choice.js';
 import { WorkerError } from './errors.js';
 import { Fanout } from './fanout.js';
 import { RateMeter } from './rate-meter.js';
@@ -16,11 +17,13 @@ import type { SessionReport } from './session-report.js';
 import type { LeaseReport } from './sources/scanout-leases.js';
 import type { CursorTexts, ViewerConnection, ViewerHost } from './viewers/connection.js';
 import type {
+  Codec,
   EngineSpec,
   FeedCommand,
   FeedEvent,
   FromWorker,
   SourceSpec,
+  TriedPath,
   WorkerStats,
 } from './worker/messages.js';
 import { WorkerSupervisor } from './worker/supervisor.js';
@@ -114,7 +117,10 @@ export class Session
   #state: State = { type: 'state', state: 'starting' };
   #config: Config | undefined;
   readonly #cursor = new SessionCursor();
-  #chosen = { engine: '', path: '' };
+  #chosen: { engine: string; path: string } = { engine: '', path: '' };
+  /** Better paths than the chosen one, and why not. */
+  #tried: readonly TriedPath[] = [];
+  readonly #codec: { readonly wanted: Codec; present: Codec; readonly broken: Set<Codec> };
   #target: number;
   #workerStats = NO_STATS;
   /** Counters of the workers that are gone. */
@@ -140,6 +146,8 @@ export class Session
     this.bitrateBounds = options.bitrate;
     this.#log = options.log.child({ session: options.id });
     this.#target = options.engine.bitrateKbps;
+    const wanted = options.engine.codec ?? 'h264';
+    this.#codec = { wanted, present: wanted, broken: new Set() };
     this.#supervisor = new WorkerSupervisor(
       options.source,
       options.engine,
@@ -187,18 +195,24 @@ export class Session
     return this.#fanout.recipients;
   }
 
+  decodable(codecs: readonly string[]): boolean {
+    return mayJoin(this.#codec.wanted, this.#decodables(), codecs, this.#codec.broken);
+  }
+
   join(viewer: ViewerConnection): void {
     if (this.#closed) {
       viewer.close(CloseCode.SESSION_ENDED, 'SESSION_ENDED', this.#state.message ?? 'it is over');
       return;
     }
     this.#fanout.recipients.add(viewer);
+    this.#followCodecs();
     this.watchingChanged();
     this.#fanout.needKeyFrame();
   }
 
   leave(viewer: ViewerConnection): void {
     this.#fanout.recipients.delete(viewer);
+    this.#followCodecs();
     this.watchingChanged();
   }
 
@@ -299,6 +313,7 @@ export class Session
       input: this.takesInput,
       viewers: this.viewers.size,
       ...this.#chosen,
+      ...(this.#tried.length > 0 && { tried: this.#tried }),
       ...(this.#config && {
         codec: this.#config.codec,
         width: this.#config.width,
@@ -335,6 +350,7 @@ export class Session
     switch (event.type) {
       case 'chosen':
         this.#chosen = { engine: event.engine, path: event.path };
+        this.#tried = event.tried ?? [];
         return;
       case 'config':
         this.#config = { ...event, id: this.#fanout.configId(event.id) };
@@ -358,6 +374,12 @@ export class Session
         return;
       case 'error':
         if (!event.fatal) this.#log.warn({ code: event.code, remedy: event.remedy }, event.message);
+        else if (this.#codec.present !== 'h264') {
+          // No engine has this codec, or none that works: H.264 is better than no picture.
+          this.#log.warn({ code: event.code, codec: this.#codec.present }, event.message);
+          this.#codec.broken.add(this.#codec.present);
+          this.#followCodecs();
+        }
     }
   }
 
@@ -375,6 +397,22 @@ export class Session
     this.#fanout.restart();
     this.#cursor.forget();
     for (const viewer of this.viewers) viewer.flow.restart();
+  }
+
+  #decodables(): (readonly string[])[] {
+    return [...this.viewers].map(({ codecs }) => codecs);
+  }
+
+  /** One encode serves all: its codec is one that every viewer decodes. */
+  #followCodecs(): void {
+    const choice = this.#codec;
+    const codec = chooseCodec(choice.wanted, this.#decodables(), choice.broken);
+    // Nobody looks: what the last viewers decoded is as good a guess as any.
+    if (codec === choice.present || (this.viewers.size === 0 && !choice.broken.has(choice.present)))
+      return;
+    choice.present = codec;
+    this.#log.info({ codec }, 'the codec follows the viewers');
+    this.#supervisor.send({ type: 'codec', codec });
   }
 
   /** Sleeps after a time, once the encoder is busy for nobody. */

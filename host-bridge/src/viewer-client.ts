@@ -16,6 +16,8 @@ const ACK_INTERVAL_MS = 50;
 
 export interface ViewerClientOptions {
   readonly token?: string;
+  /** What it decodes, RFC 6381 prefixes; `avc1` where absent. */
+  readonly codecs?: readonly string[];
   /** false: none is sent, as by a viewer that is stuck. */
   readonly acknowledge?: boolean;
 }
@@ -50,7 +52,7 @@ export class ViewerClient extends EventEmitter<{
       ...(token !== undefined && { headers: { authorization: `Bearer ${token}` } }),
     });
     this.socket.on('open', () =>
-      this.send({ type: 'hello', version: VIEWER_VERSION, codecs: ['avc1'] }),
+      this.send({ type: 'hello', version: VIEWER_VERSION, codecs: [...(options.codecs ?? ['avc1'])] }),
     );
     this.socket.on('message', (data: Buffer, isBinary) => {
       if (isBinary) this.#onUnit(data);

@@ -1,8 +1,5 @@
-// scanbridge sessions, scanbridge probe: what there is, for people or as JSON.
-import { pino } from 'pino';
-import { EngineProbe } from '../engine-probe.js';
+// scanbridge sessions: what there is, for people or as JSON.
 import type { SessionReport } from '../session-report.js';
-import type { EngineReport } from '../worker/messages.js';
 import { ask, type ClientArguments } from './ask.js';
 
 function table(rows: readonly (readonly string[])[]): string {
@@ -44,25 +41,4 @@ export async function listSessions(args: ClientArguments & { json: boolean }): P
   ]);
   const figures = ['SIZE', 'FPS', 'BITRATE', 'VIEWERS', 'ENGINE'];
   process.stdout.write(table([['SESSION', 'STATE', ...figures, 'OWNER', 'TITLE'], ...rows]));
-}
-
-function describeEngine(report: EngineReport): string {
-  const lines = [`${report.engine} (${report.codec}): ${report.works ? 'works' : 'does not work'}`];
-  for (const path of report.paths) {
-    const speed = path.millisecondsPerFrame;
-    const detail = path.works
-      ? `works${speed === undefined ? '' : `, ${speed.toFixed(1)} ms a picture of 640x360`}`
-      : (path.reason ?? 'does not work');
-    lines.push(`  ${path.path}: ${detail}`);
-    if (path.install?.length) lines.push(`    install: apt install ${path.install.join(' ')}`);
-  }
-  return lines.join('\n');
-}
-
-/** Tries the engines of this machine; exit code 1 when none works. */
-export async function probe(args: { json: boolean }): Promise<void> {
-  const engines = await new EngineProbe(pino({ level: 'silent' })).engines();
-  if (args.json) process.stdout.write(`${JSON.stringify({ engines }, undefined, 2)}\n`);
-  else process.stdout.write(`${engines.map(describeEngine).join('\n')}\n`);
-  if (!engines.some((engine) => engine.works)) process.exitCode = 1;
 }

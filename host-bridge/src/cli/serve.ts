@@ -1,5 +1,6 @@
 // scanbridge serve
 import { readFile } from 'node:fs/promises';
+import { findGpus } from '@scanbridge/native-host-linux/gpus';
 import type { Argv } from 'yargs';
 import type { TransportSpec } from '../agents/transports/transport.js';
 import { parseToken } from '../auth.js';
@@ -7,6 +8,7 @@ import { DEFAULT_BOUNDS } from '../bitrate.js';
 import { type BridgeOptions, startBridge } from '../bridge.js';
 import { OptionError, reasonOf } from '../errors.js';
 import { createLog } from '../log.js';
+import { CODECS, ENGINES, MODES } from '../worker/messages.js';
 import {
   parseHostPort,
   parseScanoutSocket,
@@ -14,6 +16,7 @@ import {
   parseVm,
   parseVsock,
 } from './arguments.js';
+import { warningsFor } from './probe.js';
 
 /** Port of a bridge that nobody told another one. */
 export const DEFAULT_PORT = 8470;
@@ -89,9 +92,23 @@ export function serveOptions(yargs: Argv) {
       describe: 'what agents show over TCP; also from $SCANBRIDGE_AGENT_TOKEN',
     })
     .option('engine', {
-      choices: ['auto', 'x264', 'openh264'] as const,
+      choices: ['auto', ...ENGINES] as const,
       default: 'auto' as const,
       describe: 'encoder; "scanbridge probe" tells which work',
+    })
+    .option('codec', {
+      choices: CODECS,
+      default: 'h264' as const,
+      describe: 'while every viewer decodes it; else H.264',
+    })
+    .option('mode', {
+      choices: MODES,
+      default: 'auto' as const,
+      describe: 'zerocopy: stay on the GPU; native: its own encoder; shm: system memory',
+    })
+    .option('gpu', {
+      type: 'string',
+      describe: 'PCI address or render node of the GPU that encodes',
     })
     .option('bitrate', {
       type: 'number',
@@ -157,6 +174,9 @@ async function bridgeOptions(args: ServeArguments): Promise<BridgeOptions> {
     scanouts: args.scanout.map(parseScanoutSocket),
     agents: agentTransports(args),
     engine: args.engine,
+    codec: args.codec,
+    mode: args.mode,
+    ...(args.gpu !== undefined && { gpu: args.gpu }),
     bitrate: {
       min: Math.min(args.minBitrate, args.bitrate),
       start: args.bitrate,
@@ -174,6 +194,11 @@ export async function serve(args: ServeArguments): Promise<void> {
   const options = await bridgeOptions(args);
   const bridge = await startBridge(options);
   const { log } = options;
+  if (process.platform === 'linux' && args.engine === 'auto') {
+    void findGpus().then((gpus) => {
+      for (const warning of warningsFor(gpus)) log?.warn({ code: 'NO_GPU_ENCODER' }, warning);
+    });
+  }
   process.stdout.write(`Scanbridge is at ${bridge.url}\n`);
   if (options.tokens?.length)
     process.stdout.write('Open it with ?token=SECRET behind the address.\n');

@@ -59,6 +59,8 @@ export interface ViewerHost {
   readonly stateText: string;
   readonly configText: string | undefined;
   readonly cursor: CursorTexts | undefined;
+  /** Whether a viewer that decodes these (RFC 6381 prefixes) can be served beside the others. */
+  decodable(codecs: readonly string[]): boolean;
   join(viewer: ViewerConnection): void;
   leave(viewer: ViewerConnection): void;
   /** Viewers began or ceased to watch. */
@@ -75,6 +77,8 @@ export type SharedStats = Omit<Extract<ToViewer, { type: 'stats' }>, 'skipped' |
 export class ViewerConnection implements Recipient {
   readonly flow = new ViewerFlow();
   readonly estimator: BitrateEstimator;
+  /** What it decodes, from its hello. */
+  codecs: readonly string[] = [];
   #joined = false;
   #paused = false;
   #closed = false;
@@ -232,7 +236,8 @@ export class ViewerConnection implements Recipient {
 
   #onHello(codecs: readonly string[]): void {
     clearTimeout(this.#helloTimer);
-    if (!codecs.some((codec) => codec.startsWith('avc1'))) {
+    this.codecs = codecs;
+    if (!this.session.decodable(codecs)) {
       this.close(
         CloseCode.BAD_MESSAGE,
         'NO_COMMON_CODEC',

@@ -3,11 +3,13 @@ import type { Engine } from '@scanbridge/native-host-linux';
 import { reasonOf, WorkerError } from '../errors.js';
 import { cursorRgba } from './cursor.js';
 import type {
+  Codec,
   EngineReport,
   EngineSpec,
   FeedCommand,
   FromWorker,
   SourceSpec,
+  TriedPath,
   WorkerStats,
 } from './messages.js';
 
@@ -42,10 +44,30 @@ async function loadNative(): Promise<Native> {
   }
 }
 
+/**
+ * The path in a line for people: what is taken, and why nothing better. Engines of which nothing at all is installed are
+ * named together.
+ */
+export function pathText(chosen: { path: string; tried: readonly TriedPath[] }): string {
+  const absent = /^GStreamer has no element /;
+  const engines = [...new Set(chosen.tried.map(({ engine }) => engine))];
+  const missing = engines.filter((name) =>
+    chosen.tried.every(({ engine, reason }) => engine !== name || absent.test(reason)),
+  );
+  const told = chosen.tried
+    .filter(({ engine }) => !missing.includes(engine))
+    .map(({ engine, path, reason }) => `not ${engine} ${path}: ${reason.replace(/\.$/, '')}`);
+  if (missing.length > 0)
+    told.push(`not ${missing.join(', ')}: not installed, or not for this GPU`);
+  return [chosen.path, ...told].join('; ').slice(0, 500);
+}
+
 /** Tries all engines of this platform. */
-export async function probeEngines(): Promise<EngineReport[]> {
+export async function probeEngines(
+  progress: (engines: EngineReport[]) => void,
+): Promise<EngineReport[]> {
   const native = await loadNative();
-  return await native.probe();
+  return await native.probe(progress);
 }
 
 /**
@@ -106,6 +128,15 @@ export class EngineHandle {
     }
   }
 
+  /** Starts the stream anew with another codec. */
+  setCodec(codec: Codec): void {
+    this.spec = { ...this.spec, codec };
+    if (!this.#engine) return;
+    void this.#shut().then(() => {
+      if (this.#active && !this.#closing && !this.#engine) this.#open();
+    });
+  }
+
   /** Inactive: nothing is captured or encoded; the libraries stay loaded, so that waking takes milliseconds. */
   setActive(active: boolean): void {
     if (active === this.#active || this.#closing) return;
@@ -158,10 +189,12 @@ export class EngineHandle {
       // While a source is waited for, why it is not there says more than that an attempt has begun.
       if (state !== 'starting' || this.#attempts === 0) events.event({ type: 'state', state });
     });
+    engine.on('trying', (path) => events.event({ type: 'trying', ...path }));
     engine.on('chosen', (chosen) => {
-      const tried = chosen.tried.map((other) => `${other.engine} ${other.path}: ${other.reason}`);
-      const path = [chosen.path, ...tried].join('; not ').slice(0, 500);
-      events.event({ type: 'chosen', engine: chosen.engine, path });
+      const path = pathText(chosen);
+      const { engine: name, codec, hardware } = chosen;
+      const tried = chosen.tried.map((each) => ({ ...each, reason: each.reason.slice(0, 1000) }));
+      events.event({ type: 'chosen', engine: name, path, codec, hardware, tried });
     });
     engine.on('cursor', ({ visible, x, y, shape }) => {
       if (!shape) {

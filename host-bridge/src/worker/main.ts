@@ -48,7 +48,16 @@ async function handle(command: ToWorker): Promise<void> {
     case 'start':
       return start(command);
     case 'probe':
-      pipe.event({ type: 'engines', engines: await probeEngines() });
+      pipe.event({
+        type: 'engines',
+        engines: await probeEngines((engines) =>
+          pipe.event({ type: 'engines', engines, complete: false }),
+        ),
+        complete: true,
+      });
+      return;
+    case 'codec':
+      engine?.setCodec(command.codec);
       return;
     case 'key-frame':
       engine?.requestKeyFrame();

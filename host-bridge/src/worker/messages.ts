@@ -31,9 +31,53 @@ export const SourceSpec = z.discriminatedUnion('kind', [
 ]);
 export type SourceSpec = z.infer<typeof SourceSpec>;
 
+/** Engines, GPUs' own first, as `auto` tries them. */
+export const ENGINES = [
+  'nvidia',
+  'vaapi',
+  'qsv',
+  'x264',
+  'openh264',
+  'x265',
+  'aom',
+  'vpx',
+] as const;
+/** Codecs, and the RFC 6381 prefix by which a viewer names each. */
+export const CODECS = ['h264', 'hevc', 'av1', 'vp9'] as const;
+export type Codec = (typeof CODECS)[number];
+export const CODEC_PREFIX: Readonly<Record<Codec, string>> = {
+  h264: 'avc1',
+  hevc: 'hvc1',
+  av1: 'av01',
+  vp9: 'vp09',
+};
+/** Which paths may be taken, whatever works (docs/engines.md). */
+export const MODES = ['auto', 'zerocopy', 'native', 'shm'] as const;
+
+/** A path that is not taken, and why. */
+export const TriedPath = z.object({
+  engine: z.string().max(64),
+  path: z.string().max(64),
+  reason: z.string().max(1000),
+});
+export type TriedPath = z.infer<typeof TriedPath>;
+
 /** How a worker encodes. */
 export const EngineSpec = z.strictObject({
-  engine: z.enum(['auto', 'x264', 'openh264']),
+  engine: z.enum(['auto', ...ENGINES]),
+  codec: z.enum(CODECS).optional().describe('h264 where absent'),
+  mode: z.enum(MODES).optional().describe('auto where absent'),
+  renderNode: z
+    .string()
+    .regex(/^(renderD\d{1,4})?$/)
+    .optional()
+    .describe('of VA-API, for a GPU that is not the first'),
+  cuda: z.number().int().min(0).max(63).optional().describe('number of the GPU for CUDA'),
+  avoid: z
+    .array(TriedPath)
+    .max(64)
+    .optional()
+    .describe('paths that ended a worker, with the reason'),
   bitrateKbps: z.number().int().min(100).max(200_000),
   maxFps: z.number().int().min(1).max(240),
   keepaliveMs: z
@@ -77,6 +121,9 @@ export const ToWorker = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('key-frame') }),
   z.strictObject({ type: z.literal('active'), active: z.boolean() }),
   z.strictObject({ type: z.literal('bitrate'), kbps: z.number().int().min(100).max(200_000) }),
+  z
+    .strictObject({ type: z.literal('codec'), codec: z.enum(CODECS) })
+    .describe('Starts the stream anew with another codec.'),
   z.strictObject({ type: z.literal('ping'), token: z.number().int().min(0) }),
   z.strictObject({ type: z.literal('stop') }),
 ]);
@@ -97,6 +144,14 @@ export const WorkerStats = z.object({
 });
 export type WorkerStats = z.infer<typeof WorkerStats>;
 
+/** An element that takes dma-bufs into a GPU. */
+export const Importer = z.object({
+  element: z.string().max(128),
+  renderNode: z.string().max(64).optional(),
+  dmabuf: z.array(z.string().max(64)).max(64).describe('formats of its caps; empty: none'),
+});
+export type Importer = z.infer<typeof Importer>;
+
 /** One engine as the probe found it. */
 export const EngineReport = z.object({
   engine: z.string().max(64),
@@ -107,6 +162,12 @@ export const EngineReport = z.object({
       z.object({
         path: text,
         works: z.boolean(),
+        hardware: z.boolean().optional().describe('a GPU encodes'),
+        input: z.enum(['dmabuf', 'system']).optional().describe('dmabuf: pictures stay on the GPU'),
+        untried: z
+          .boolean()
+          .optional()
+          .describe("its elements are there; a compositor's own dma-buf tells the rest"),
         elements: z.array(z.string().max(128)).max(64),
         reason: text.optional().describe('why it does not work'),
         install: z.array(z.string().max(128)).max(64).optional().describe('Debian packages'),
@@ -141,6 +202,9 @@ export const FromWorker = z.discriminatedUnion('type', [
     type: z.literal('chosen'),
     engine: z.string().max(64),
     path: text.describe('the chain that frames take, and why not a better one'),
+    codec: z.enum(CODECS).optional(),
+    hardware: z.boolean().optional().describe('a GPU encodes'),
+    tried: z.array(TriedPath).max(64).optional().describe('better paths, and why not'),
   }),
   z.object({
     type: z.literal('config'),
@@ -174,7 +238,15 @@ export const FromWorker = z.discriminatedUnion('type', [
       .optional(),
   }),
   z.object({ type: z.literal('stats'), stats: WorkerStats }),
-  z.object({ type: z.literal('engines'), engines: z.array(EngineReport).max(64) }),
+  z
+    .object({ type: z.literal('trying'), engine: z.string().max(64), path: z.string().max(64) })
+    .describe('A path is about to start: if the worker dies now, it was this one.'),
+  z.object({
+    type: z.literal('engines'),
+    engines: z.array(EngineReport).max(64),
+    importers: z.array(Importer).max(64).optional(),
+    complete: z.boolean().describe('false: more is to come, and what is being tried may hang'),
+  }),
   z.object({ type: z.literal('pong'), token: z.number().int() }),
   z.object({
     type: z.literal('error'),

@@ -17,6 +17,9 @@ const HANG_AFTER_MS = 2000;
 /** A worker may take this long until it is ready: a first start may scan GStreamer's plug-ins [ms]. */
 const START_LIMIT_MS = 20_000;
 
+/** Engines whose drivers run in the worker's process. */
+const GPU_ENGINES: ReadonlySet<string> = new Set(['nvidia', 'vaapi', 'qsv']);
+
 /** All workers of this bridge start through it. */
 const gate = new StartGate(Math.max(2, availableParallelism()));
 
@@ -43,6 +46,8 @@ export class WorkerSupervisor {
   #leaveGate: () => void = () => undefined;
   #watch: NodeJS.Timeout | undefined;
   #lastError: WorkerError | undefined;
+  /** The path that is starting, or that began not long ago. */
+  #trying: { engine: string; path: string; hardware: boolean; at: number } | undefined;
   #ending: Promise<void> = Promise.resolve();
   /** Workers started after the first one. */
   restarts = 0;
@@ -87,6 +92,7 @@ export class WorkerSupervisor {
   }
 
   send(command: ToWorker): void {
+    if (command.type === 'codec') this.engine = { ...this.engine, codec: command.codec };
     if (command.type === 'bitrate') this.engine = { ...this.engine, bitrateKbps: command.kbps };
     this.#worker?.send(command);
   }
@@ -123,6 +129,10 @@ export class WorkerSupervisor {
       this.#leaveGate();
       this.events.up();
     }
+    if (event.type === 'trying') {
+      const { engine, path } = event;
+      this.#trying = { engine, path, hardware: GPU_ENGINES.has(engine), at: Date.now() };
+    }
     if (event.type === 'error' && event.fatal) {
       this.#lastError = new WorkerError(event.code, event.message, event.remedy);
     }
@@ -155,6 +165,7 @@ export class WorkerSupervisor {
       this.restarts++;
       this.#enter();
     }, delay);
+    this.#blame(how);
     const error =
       this.#lastError ??
       new WorkerError(
@@ -164,6 +175,20 @@ export class WorkerSupervisor {
       );
     this.log.warn({ code: error.code, retryMs: delay }, reasonOf(error));
     this.events.down(error, delay);
+  }
+
+  /** A driver that ended the worker soon after its path had begun would do so again. */
+  #blame(how: string): void {
+    const path = this.#trying;
+    this.#trying = undefined;
+    if (!path?.hardware || Date.now() - path.at > HEALTHY_AFTER_MS) return;
+    const reason = `It ended the engine worker (${how}).`;
+    const { avoid = [] } = this.engine;
+    this.engine = {
+      ...this.engine,
+      avoid: [...avoid, { engine: path.engine, path: path.path, reason }].slice(-64),
+    };
+    this.log.warn({ engine: path.engine, path: path.path, how }, 'this path is not taken again');
   }
 
   #drop(): void {
