@@ -5,8 +5,10 @@ import { type Benchmark, type Case, environment, type Result } from './bench.js'
 
 const benchmarks: Readonly<Record<string, () => Promise<{ benchmark: Benchmark }>>> = {
   'desktop-latency': () => import('./desktop-latency.js'),
+  'engine-paths': () => import('./engine-paths.js'),
   desktops: () => import('./desktops.js'),
   fanout: () => import('./fanout.js'),
+  'guest-path': () => import('./guest-path.js'),
   heads: () => import('./heads.js'),
   join: () => import('./join.js'),
   lease: () => import('./lease.js'),
