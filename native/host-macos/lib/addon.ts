@@ -16,7 +16,7 @@ export interface NativeEngine {
 
 interface Addon {
   Engine: new (options: EngineOptions, listener: Listener) => NativeEngine;
-  /** CLOCK_MONOTONIC [ns]. */
+  /** CLOCK_UPTIME_RAW [ns]. */
   monotonicNow(): bigint;
   /** Throws a NativeError. */
   readSurface(surface: IOSurfaceDescription): Buffer;

@@ -18,5 +18,5 @@ export { EngineError, type EngineErrorCode } from './errors.js';
 export { type EngineReport, type PathReport, probe } from './probe.js';
 export { type IOSurfaceDescription, readSurface } from './read-surface.js';
 
-/** CLOCK_MONOTONIC [ns], the clock of the surface protocol's pts. */
+/** CLOCK_UPTIME_RAW [ns], the clock of the surface protocol's pts. */
 export const monotonicNow = (): bigint => addon.monotonicNow();

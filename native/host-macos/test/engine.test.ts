@@ -1,32 +1,11 @@
 // The package as the bridge uses it. Elsewhere than on macOS its addon is built on the fakes of test/fakes/apple, whose
 // encoder makes real H.264: what comes out is decoded and looked at.
-import { execFile, execFileSync, spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
-import { promisify } from 'node:util';
 import test from 'ava';
+import { buildFakes } from './fakes.js';
 
-/** This package; the test runs from dist/test. */
-const PACKAGE = join(import.meta.dirname, '../..');
-const FAKES = 'build/fakes';
-
-if (process.platform !== 'darwin') {
-  const cmakeJs = createRequire(import.meta.url).resolve('cmake-js/package.json');
-  await promisify(execFile)(
-    process.execPath,
-    [
-      join(dirname(cmakeJs), 'bin/cmake-js'),
-      ...['build', '-O', FAKES, '--CDSCANBRIDGE_FAKES=ON', '--parallel', '2'],
-    ],
-    { cwd: PACKAGE },
-  );
-  process.env.SCANBRIDGE_HOST_MACOS_ADDON = join(
-    PACKAGE,
-    FAKES,
-    'Release/scanbridge_host_macos.node',
-  );
-}
+if (process.platform !== 'darwin') process.env.SCANBRIDGE_HOST_MACOS_ADDON = await buildFakes();
 const { Engine, EngineError, probe, monotonicNow, readSurface } = await import('../lib/index.js');
 
 const HEADER = 32;
