@@ -83,7 +83,7 @@ async function turn(guest: Guest, painter: Painter, seconds: number): Promise<Tu
 export const benchmark: Benchmark = {
   about: `QEMU's main loop and exporter with and without a subscriber, ${SIZE.width}x${SIZE.height} at ${RATE} flips a second, 2D`,
   async run({ quick, progress }) {
-    const rounds = quick ? 1 : 11;
+    const rounds = quick ? 1 : 5;
     const seconds = quick ? 4 : 10;
     const turns: Record<string, Turn[]> = {};
     await using guest = await Guest.boot({
