@@ -52,7 +52,11 @@ export class ViewerClient extends EventEmitter<{
       ...(token !== undefined && { headers: { authorization: `Bearer ${token}` } }),
     });
     this.socket.on('open', () =>
-      this.send({ type: 'hello', version: VIEWER_VERSION, codecs: [...(options.codecs ?? ['avc1'])] }),
+      this.send({
+        type: 'hello',
+        version: VIEWER_VERSION,
+        codecs: [...(options.codecs ?? ['avc1'])],
+      }),
     );
     this.socket.on('message', (data: Buffer, isBinary) => {
       if (isBinary) this.#onUnit(data);

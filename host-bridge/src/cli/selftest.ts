@@ -2,10 +2,9 @@
 import { arch, cpus, release, version } from 'node:os';
 import { pino } from 'pino';
 import { DEFAULT_BOUNDS } from '../bitrate.js';
-import type { Session } from '../session.js';
 import { SessionFactory } from '../session-factory.js';
 import { SessionRegistry } from '../session-registry.js';
-import type { EngineReport } from '../worker/messages.js';
+import { type EngineReport, EngineSpec } from '../worker/messages.js';
 import { describeProbe, probeMachine } from './probe.js';
 
 interface SelftestArguments {
@@ -30,18 +29,18 @@ interface Trial {
 async function trial(report: EngineReport, seconds: number): Promise<Trial> {
   const { engine, codec } = report;
   const factory = new SessionFactory(new SessionRegistry(), {
-    engine: {
-      engine: engine as never,
-      codec: codec as never,
-      bitrateKbps: 8000,
+    engine: EngineSpec.parse({
+      engine,
+      codec,
+      bitrateKbps: DEFAULT_BOUNDS.start,
       maxFps: 60,
       keepaliveMs: 1000,
-    },
+    }),
     bitrate: DEFAULT_BOUNDS,
     log: pino({ level: 'silent' }),
     idleAfterMs: 600_000,
   });
-  const session: Session = factory.create(`selftest-${engine}`, 'self test', {
+  const session = factory.create(`selftest-${engine}`, 'self test', {
     kind: 'test-pattern',
     width: 1280,
     height: 720,

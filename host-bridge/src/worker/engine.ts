@@ -62,12 +62,13 @@ export function pathText(chosen: { path: string; tried: readonly TriedPath[] }):
   return [chosen.path, ...told].join('; ').slice(0, 500);
 }
 
-/** Tries all engines of this platform. */
+/** Tries all engines of this platform, but for `from` paths that have been tried. */
 export async function probeEngines(
   progress: (engines: EngineReport[]) => void,
+  from: number,
 ): Promise<EngineReport[]> {
   const native = await loadNative();
-  return await native.probe(progress);
+  return await native.probe(progress, from);
 }
 
 /**

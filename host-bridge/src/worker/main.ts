@@ -50,8 +50,9 @@ async function handle(command: ToWorker): Promise<void> {
     case 'probe':
       pipe.event({
         type: 'engines',
-        engines: await probeEngines((engines) =>
-          pipe.event({ type: 'engines', engines, complete: false }),
+        engines: await probeEngines(
+          (engines) => pipe.event({ type: 'engines', engines, complete: false }),
+          command.from,
         ),
         complete: true,
       });

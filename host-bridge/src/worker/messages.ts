@@ -117,7 +117,10 @@ export type FeedCommand = z.infer<typeof FeedCommand>;
 export const ToWorker = z.discriminatedUnion('type', [
   ...FeedCommand.options,
   z.strictObject({ type: z.literal('start'), source: SourceSpec, engine: EngineSpec }),
-  z.strictObject({ type: z.literal('probe') }),
+  z.strictObject({
+    type: z.literal('probe'),
+    from: z.number().int().min(0).max(1000).describe('paths that have been tried already'),
+  }),
   z.strictObject({ type: z.literal('key-frame') }),
   z.strictObject({ type: z.literal('active'), active: z.boolean() }),
   z.strictObject({ type: z.literal('bitrate'), kbps: z.number().int().min(100).max(200_000) }),

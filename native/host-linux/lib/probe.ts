@@ -78,19 +78,22 @@ const UNANSWERED = 'It was asked, and has not answered: its driver hangs.';
  * Tries every path of every engine with a few pictures, in the order in which `auto` prefers them. A driver may keep it
  * for ever, and end the process: `progress` gets what is known so far, in which the path that is being tried is said to
  * hang.
+ * @param from paths that are passed over, because they have been tried
  */
 export async function probe(
   progress: (reports: EngineReport[]) => void = () => undefined,
+  from = 0,
 ): Promise<EngineReport[]> {
   const reports: EngineReport[] = [];
   for (const [index, { engine, codec, ...path }] of addon.paths().entries()) {
+    if (index < from) continue;
     let report = reports.find((each) => each.engine === engine && each.codec === codec);
     if (!report) {
       report = { engine, codec, works: false, paths: [] };
       reports.push(report);
     }
     report.paths.push({ ...path, works: false, reason: UNANSWERED });
-    if (path.hardware) progress(reports);
+    progress(reports);
     const result = await probePath(index);
     report.paths[report.paths.length - 1] = { ...path, ...result };
     report.works ||= result.works;
