@@ -58,9 +58,7 @@ test('a GPU is chosen by PCI address or render node, and told to the engines in 
 });
 
 test('an NVIDIA GPU that does not encode is warned of; others are not', (t) => {
-  t.deepEqual(warningsFor(all), [
-    'NVIDIA H200 (0000:65:00.0) will not encode. It has no encoder.',
-  ]);
+  t.deepEqual(warningsFor(all), ['NVIDIA H200 (0000:65:00.0) will not encode. It has no encoder.']);
 });
 
 test('the line for people names what is not installed together, and failures one by one', (t) => {
