@@ -12,7 +12,7 @@ import { Painter, type PaintFormat } from './painter.js';
 import { findWrongPixel, readMark } from './pattern.js';
 
 // The frame exporter in a real VM: what its clients get is what the guest painted, and what QEMU's own
-// screendump shows.
+// screendump shows. All three are held against each other: painter, screendump and exporter.
 
 let guest: Guest;
 let painter: Painter;
@@ -43,6 +43,32 @@ test.serial('the exporter describes all heads of the device', async (t) => {
   t.is(client.hello.scanoutCount, MAX_HEADS);
 });
 
+test.serial('only the first head is connected at power-on', async (t) => {
+  const heads = await painter.heads();
+  t.is(heads.length, MAX_HEADS);
+  t.deepEqual(
+    heads.filter((head) => head.connected).map((head) => head.head),
+    [0],
+  );
+});
+
+test.serial('a wrong pixel is found', async (t) => {
+  await painter.show(2, { width: 500, height: 300 });
+  const picture = await guest.screendump(2);
+  t.is(findWrongPixel(picture, 2), undefined);
+  t.regex(findWrongPixel(picture, 3) ?? '', /pixel 416,0 is/);
+  const last = picture.rgb.length - 1;
+  picture.rgb[last] = (picture.rgb[last] as number) ^ 1;
+  t.regex(findWrongPixel(picture, 2) ?? '', /pixel 499,299 is/);
+  await painter.off(2);
+});
+
+test.serial('what kms-paint cannot do is an error', async (t) => {
+  await t.throwsAsync(painter.flip(3), { code: 'EXEC_FAILED', message: /flip: No such device/ });
+  await t.throwsAsync(painter.show(MAX_HEADS), { code: 'EXEC_FAILED' });
+  await t.throwsAsync(painter.drop(999_999), { code: 'EXEC_FAILED' });
+});
+
 test.serial('a subscriber gets the picture that has been there all along', async (t) => {
   const { sequence } = await painter
     .show(0, { width: 800, height: 600 })
@@ -61,11 +87,14 @@ test.serial('every head is exported pixel by pixel as screendump shows it', asyn
     await painter.show(head, { width: 640 + 8 * head, height: 480 + head });
   }
   for (let head = 0; head < MAX_HEADS; head++) {
+    const { sequence } = await painter.flip(head);
     const frames = await FrameReader.scanout(client, head);
     const { picture } = await frames.next();
     const dump = await guest.screendump(head);
     t.is(picture.width, 640 + 8 * head);
+    t.is(picture.height, 480 + head);
     t.is(findWrongPixel(picture, head), undefined);
+    t.like(readMark(picture), { painter: head, sequence });
     t.true(picture.rgb.equals(dump.rgb), `head ${head} differs from its screendump`);
     await painter.off(head);
   }
@@ -79,6 +108,7 @@ for (const format of ['XR24', 'AR24', 'XB24', 'AB24'] satisfies PaintFormat[]) {
       { width: 1001, height: 601 },
       { width: 417, height: 65 },
       { width: 100, height: 37 },
+      { width: 1920, height: 1080 },
     ]) {
       await painter.show(1, size, format);
       const { picture, surfaceInfo } = await frames.until(
@@ -86,9 +116,11 @@ for (const format of ['XR24', 'AR24', 'XB24', 'AB24'] satisfies PaintFormat[]) {
       );
       t.is(findWrongPixel(picture, 1), undefined);
       t.is(surfaceInfo.format, Buffer.from(format).readUInt32LE());
+      t.true(picture.rgb.equals((await guest.screendump(1)).rgb));
     }
     const surface = { width: 1000, height: 700, left: 37, top: 91 };
-    await painter.show(1, { width: 801, height: 503 }, format, surface);
+    const shown = await painter.show(1, { width: 801, height: 503 }, format, surface);
+    t.is(shown.stride, 4000);
     const { picture } = await frames.until(({ picture }) => picture.width === 801);
     t.is(findWrongPixel(picture, 1, surface.left, surface.top), undefined);
     t.true(picture.rgb.equals((await guest.screendump(1)).rgb));
@@ -265,11 +297,16 @@ test.serial('1,000 reconnections leave no descriptor open', async (t) => {
   await painter.show(0, { width: 640, height: 480 });
   await painter.run(0, 30);
   const before = await openDescriptors();
-  for (let i = 0; i < 1000; i++) {
-    const client = await SurfaceClient.connect(guest.framesSocket);
-    await client.subscribeScanout(i % 4, { cursor: true });
-    await client.close();
-  }
+  // Eight at a time: connecting, subscribing and leaving of one mix with those of others.
+  await Promise.all(
+    Array.from({ length: 8 }, async () => {
+      for (let i = 0; i < 125; i++) {
+        const client = await SurfaceClient.connect(guest.framesSocket);
+        await client.subscribeScanout(i % 4, { cursor: true });
+        await client.close();
+      }
+    }),
+  );
   await settled(t, before);
   t.true((await painter.stop(0)).flips > 0);
 });

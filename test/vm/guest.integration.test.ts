@@ -157,40 +157,39 @@ test.serial('the guest is the promised one', async (t) => {
   t.is((await shared.exec(['ls', '/dev/dri/card0', '/dev/dri/renderD128'])).status, 0);
 });
 
-test.serial('a reset guest fails what ran, and serves again, as new', async (t) => {
-  await using guest = await Guest.boot();
-  await guest.exec(['touch', '/root/trace']);
-  const running = guest.exec(['sleep', '1000']);
-  const failed = t.throwsAsync(running, { code: 'GUEST_RESET' });
-  await guest.reset();
-  await failed;
-  t.is((await guest.exec(['echo', 'back'])).stdout.toString(), 'back\n');
+test.serial(
+  'another guest: it has nothing of the first, is reset, reboots, and dies',
+  async (t) => {
+    await shared.exec(['sh', '-c', 'echo > /root/left-behind; sync']);
+    const guest = await Guest.boot();
+    t.teardown(() => guest.close());
+    t.not((await guest.exec(['test', '-e', '/root/left-behind'])).status, 0);
 
-  // And when the guest itself reboots.
-  const again = t.throwsAsync(guest.exec(['sleep', '1000']), { code: 'GUEST_RESET' });
-  const rebooted = guest.ready();
-  await guest.exec(['sh', '-c', 'echo b > /proc/sysrq-trigger']).catch(() => undefined);
-  await again;
-  await rebooted;
-  t.is((await guest.exec(['true'])).status, 0);
-});
+    // A reset fails what ran, and the guest serves again, as new.
+    await guest.exec(['touch', '/root/trace']);
+    const running = t.throwsAsync(guest.exec(['sleep', '1000']), { code: 'GUEST_RESET' });
+    await guest.reset();
+    await running;
+    t.is((await guest.exec(['echo', 'back'])).stdout.toString(), 'back\n');
 
-test.serial('a fresh guest has nothing of the last one', async (t) => {
-  await shared.exec(['sh', '-c', 'echo > /root/left-behind; sync']);
-  await using guest = await Guest.boot();
-  t.not((await guest.exec(['test', '-e', '/root/left-behind'])).status, 0);
-});
+    // And when the guest itself reboots.
+    const again = t.throwsAsync(guest.exec(['sleep', '1000']), { code: 'GUEST_RESET' });
+    const rebooted = guest.ready();
+    await guest.exec(['sh', '-c', 'echo b > /proc/sysrq-trigger']).catch(() => undefined);
+    await again;
+    await rebooted;
+    t.is((await guest.exec(['true'])).status, 0);
 
-test.serial('QEMU that dies is reported, and nothing stays behind', async (t) => {
-  const guest = await Guest.boot();
-  const folder = dirname(guest.qmpSocket);
-  const running = guest.exec(['sleep', '1000']);
-  process.kill(guest.pid, 'SIGKILL');
-  await t.throwsAsync(running, { code: 'QEMU_DIED', message: /SIGKILL/ });
-  await t.throwsAsync(guest.exec(['true']), { code: 'QEMU_DIED' });
-  await guest.close();
-  await t.throwsAsync(access(folder), { code: 'ENOENT' });
-});
+    // A QEMU that dies is reported, and nothing stays behind.
+    const folder = dirname(guest.qmpSocket);
+    const doomed = guest.exec(['sleep', '1000']);
+    process.kill(guest.pid, 'SIGKILL');
+    await t.throwsAsync(doomed, { code: 'QEMU_DIED', message: /SIGKILL/ });
+    await t.throwsAsync(guest.exec(['true']), { code: 'QEMU_DIED' });
+    await guest.close();
+    await t.throwsAsync(access(folder), { code: 'ENOENT' });
+  },
+);
 
 test("a QEMU that does not start is reported in QEMU's own words", async (t) => {
   await t.throwsAsync(Guest.boot({ qemuArgs: ['-device', 'no-such-device'] }), {

@@ -99,12 +99,17 @@ export interface ExecResult extends GuestExit {
 }
 
 const alive = new Set<Guest>();
+/** What ends guests that are not there yet, and removes what they have on the host. */
+const booting = new Set<() => void>();
 
 // The last resort, for a process that ends without closing its guests. What even this does not reach
 // (SIGKILL) is left to the guest: it powers itself off when its channel closes.
 process.on('exit', () => {
   for (const guest of alive) {
     guest.killNow();
+  }
+  for (const abandon of booting) {
+    abandon();
   }
 });
 
@@ -216,6 +221,11 @@ export class Guest implements AsyncDisposable {
     const environment = gpu === 'gl' ? { SDL_VIDEODRIVER: 'offscreen' } : {};
     const booted = new AbortController();
     let qemu: QemuProcess | undefined;
+    const abandon = () => {
+      qemu?.kill();
+      rmSync(directory, { recursive: true, force: true });
+    };
+    booting.add(abandon);
     try {
       qemu = await QemuProcess.start(binary, args, environment);
       const died = qemu.ended.then(
@@ -250,6 +260,7 @@ export class Guest implements AsyncDisposable {
       await rm(directory, { recursive: true, force: true });
       throw error;
     } finally {
+      booting.delete(abandon);
       booted.abort();
     }
   }

@@ -37,32 +37,30 @@ test.before(async (t) => {
   t.is((await vm('build')).status, 0);
 });
 
-test.serial('exec prints what the command prints and ends with its status', async (t) => {
-  const folder = await mkdtemp(join(tmpdir(), 'exec-'));
-  t.teardown(() => rm(folder, { recursive: true }));
-  await writeFile(join(folder, 'a'), 'of a\n');
-  await writeFile(join(folder, 'b'), 'of b\n');
-  const { status, stdout, stderr } = await vm(
-    ...['exec', '--copy', join(folder, 'a'), '--copy', join(folder, 'b'), '--'],
-    ...['sh', '-c', 'cat a b; ls /sys/class/drm | grep -c Virtual; echo oops >&2; exit 42'],
-  );
-  t.is(stdout, 'of a\nof b\n1\n');
-  t.regex(stderr, /^(vm: .*\n)*oops\n$/);
-  t.is(status, 42);
-});
-
-test.serial('exec passes standard input on, and the options to the machine', async (t) => {
-  const child = spawn(
-    process.execPath,
-    [MAIN, 'exec', '--heads', '3', '--', 'sh', '-c', 'tr a-z A-Z; ls -d /sys/class/drm/*Virtual*'],
-    { stdio: ['pipe', 'pipe', 'pipe'] },
-  );
-  child.stdin.end('shout');
-  const { stdout, status } = await outcome(child);
-  t.is(status, 0);
-  t.is(stdout.match(/Virtual/g)?.length, 3);
-  t.true(stdout.startsWith('SHOUT'));
-});
+test.serial(
+  'exec passes input, files and options on, prints what the command prints, and ends with its status',
+  async (t) => {
+    const folder = await mkdtemp(join(tmpdir(), 'exec-'));
+    t.teardown(() => rm(folder, { recursive: true }));
+    await writeFile(join(folder, 'a'), 'of a\n');
+    await writeFile(join(folder, 'b'), 'of b\n');
+    const script =
+      'tr a-z A-Z; cat a b; ls /sys/class/drm | grep -c Virtual; echo oops >&2; exit 42';
+    const child = spawn(
+      process.execPath,
+      [
+        ...[MAIN, 'exec', '--heads', '3', '--copy', join(folder, 'a'), '--copy', join(folder, 'b')],
+        ...['--', 'sh', '-c', script],
+      ],
+      { stdio: ['pipe', 'pipe', 'pipe'] },
+    );
+    child.stdin.end('shout\n');
+    const { status, stdout, stderr } = await outcome(child);
+    t.is(stdout, 'SHOUT\nof a\nof b\n3\n');
+    t.regex(stderr, /^(vm: .*\n)*oops\n$/);
+    t.is(status, 42);
+  },
+);
 
 test.serial('exec says by its status what went wrong, in one line', async (t) => {
   const missing = await vm('exec', '--', 'no-such-command');
@@ -79,8 +77,12 @@ test.serial('exec says by its status what went wrong, in one line', async (t) =>
   t.regex(heads.stderr, /^vm: 17 heads: a virtio-gpu device has 1 to 16$/m);
 });
 
-for (const signal of ['SIGTERM', 'SIGINT', 'SIGKILL'] as const) {
-  test.serial(`after ${signal} there is no QEMU any more`, async (t) => {
+for (const [signal, when] of [
+  ['SIGTERM', 'runs a command'],
+  ['SIGINT', 'boots'],
+  ['SIGKILL', 'runs a command'],
+] as const) {
+  test.serial(`after ${signal} while it ${when} there is no QEMU any more`, async (t) => {
     const folder = await mkdtemp(join(tmpdir(), 'tmp-'));
     t.teardown(() => rm(folder, { recursive: true, force: true }));
     const child = spawn(
@@ -89,7 +91,8 @@ for (const signal of ['SIGTERM', 'SIGINT', 'SIGKILL'] as const) {
       { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, TMPDIR: folder } },
     );
     const end = outcome(child);
-    await once(child.stdout as NodeJS.ReadableStream, 'data');
+    if (when === 'boots') await started(child.pid as number);
+    else await once(child.stdout as NodeJS.ReadableStream, 'data');
     const qemu = Number(await children(child.pid as number));
     t.true(qemu > 0);
     child.kill(signal);
@@ -101,6 +104,17 @@ for (const signal of ['SIGTERM', 'SIGINT', 'SIGKILL'] as const) {
       t.deepEqual(await readdir(folder), []);
     }
   });
+}
+
+/** Waits for a process's QEMU. */
+async function started(pid: number): Promise<void> {
+  for (;;) {
+    const names = await new Promise<string>((resolve) => {
+      execFile('ps', ['-o', 'comm=', '--ppid', String(pid)], (_, stdout) => resolve(stdout));
+    });
+    if (names.includes('qemu-system')) return;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
 }
 
 function children(pid: number): Promise<string> {
