@@ -145,8 +145,15 @@ test.serial('a frame is one message, and no ioctl', async (t) => {
   await frames(30, 30);
   const frameBytes = bridge.frames.reduce((sum, frame) => sum + frame.bytes, 0);
   t.is(bridge.bytes, frameBytes, 'nothing but frames');
+  const calls = async () => Number(await line('sh', '-c', 'grep -c DRM /tmp/ioctls || true'));
+  t.is(await calls(), 0);
+  // New buffers are what calls are for.
+  await paint.write(`resize ${FULL_HD.width - 16}x${FULL_HD.height}\n`);
+  await paint.write('run 30\n');
+  await bridge.message('resource');
+  await paint.write('run 0\n');
+  t.true((await calls()) > 0, 'the trace shows the calls that there are');
   await trace.kill(2);
-  t.is(await line('sh', '-c', 'grep -c DRM /tmp/ioctls || true'), '0');
 });
 
 test.serial('resolve names the same buffers', async (t) => {
