@@ -31,6 +31,8 @@ constexpr char kNotSupported[] = "org.freedesktop.DBus.Error.NotSupported";
 constexpr size_t kMaxTaking = 64;
 /// How long the bus may take to answer [ms].
 constexpr int kBusTimeout = 5000;
+/// How long the end of the connection may take [ms].
+constexpr guint kCloseTimeout = 1000;
 /// Reply of RequestName: DBUS_REQUEST_NAME_REPLY_PRIMARY_OWNER.
 constexpr uint32_t kPrimaryOwner = 1;
 /// DBUS_NAME_FLAG_DO_NOT_QUEUE
@@ -121,16 +123,36 @@ void LoginServer::Run(SessionThread& thread) {
     thread.RunUntil([this] { return lost_; });
     if (!thread.cancelled()) failure = "the bus has ended";
   }
-  g_signal_handler_disconnect(connection_, closed);
   g_dbus_connection_signal_unsubscribe(connection_, watch);
   for (const auto& [serial, invocation] : taking_) {
     g_dbus_method_invocation_return_dbus_error(invocation, kDenied, "the seat has ended");
   }
   taking_.clear();
   LoseControl();
+  for (const guint object : objects_) g_dbus_connection_unregister_object(connection_, object);
+  objects_.clear();
   g_dbus_connection_close_sync(connection_, nullptr, nullptr);
+  // GDBus tells of the end, and frees what was registered, in this thread's context; what waits
+  // there holds the connection, which holds the context.
+  GMainContext* context = g_main_context_get_thread_default();
+  GSource* limit = g_timeout_source_new(kCloseTimeout);
+  bool late = false;
+  g_source_set_callback(
+      limit,
+      [](gpointer flag) {
+        *static_cast<bool*>(flag) = true;
+        return G_SOURCE_REMOVE;
+      },
+      &late, nullptr);
+  g_source_attach(limit, context);
+  while (!lost_ && !late) g_main_context_iteration(context, TRUE);
+  g_source_destroy(limit);
+  g_source_unref(limit);
+  g_signal_handler_disconnect(connection_, closed);
   g_object_unref(connection_);
   connection_ = nullptr;
+  while (g_main_context_iteration(context, FALSE) != FALSE) {
+  }
   events_.ended(failure);
 }
 
@@ -164,9 +186,10 @@ bool LoginServer::Register(GDBusConnection* connection, std::string& failure) {
   }};
   for (const auto& [path, interface] : objects) {
     if (error != nullptr) break;
-    g_dbus_connection_register_object(connection, path,
-                                      g_dbus_node_info_lookup_interface(info.get(), interface),
-                                      &kTable, this, nullptr, &error);
+    const guint id = g_dbus_connection_register_object(
+        connection, path, g_dbus_node_info_lookup_interface(info.get(), interface), &kTable, this,
+        nullptr, &error);
+    if (id != 0) objects_.push_back(id);
   }
   GVariant* reply = nullptr;
   if (error == nullptr) {

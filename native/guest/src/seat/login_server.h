@@ -11,6 +11,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "scanbridge/surface/unique_fd.h"
 #include "screencast/session_thread.h"
@@ -74,6 +75,7 @@ class LoginServer {
   const std::string session_path_;
   GDBusConnection* connection_ = nullptr;
   bool lost_ = false;
+  std::vector<guint> objects_;
   std::string controller_;
   uint32_t next_serial_ = 1;
   /// Calls of TakeDevice that wait for an answer.
