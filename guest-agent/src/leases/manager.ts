@@ -48,6 +48,8 @@ export class LeaseManager extends EventEmitter<LeaseEvents> {
   readonly #busy = new Set<string>();
   /** Scanouts that the host should have switched off, and could not be asked. */
   readonly #toSwitchOff = new Set<string>();
+  /** Those of them that are being disconnected. */
+  readonly #switching = new Map<string, Promise<void>>();
   readonly #stop = new AbortController();
   readonly #directory: string;
 
@@ -202,7 +204,7 @@ export class LeaseManager extends EventEmitter<LeaseEvents> {
       throw new LeaseError('BAD_REQUEST', 'The owner of a lease has 1 to 128 characters.');
     }
     const mode = checkedMode(request);
-    const { device, scanout } = this.#choose(request);
+    const { device, scanout } = await this.#chooseOrWait(request);
     const key = keyOf(device, scanout);
     this.#busy.add(key);
     let slot: Slot | undefined;
@@ -321,6 +323,19 @@ export class LeaseManager extends EventEmitter<LeaseEvents> {
     return signal === undefined ? this.#stop.signal : AbortSignal.any([signal, this.#stop.signal]);
   }
 
+  /** A scanout whose display is just being disconnected is as good as free. */
+  async #chooseOrWait(request: LeaseRequest): Promise<{ device: ScanoutDevice; scanout: number }> {
+    for (;;) {
+      try {
+        return this.#choose(request);
+      } catch (error) {
+        const switching = [...this.#switching.values()];
+        if (switching.length === 0) throw error;
+        await Promise.race(switching);
+      }
+    }
+  }
+
   #choose(request: LeaseRequest): { device: ScanoutDevice; scanout: number } {
     const taken = new Set([...this.#slots.values()].map((s) => keyOf(s.device, s.scanout)));
     const isFree = (device: ScanoutDevice, scanout: number) => {
@@ -395,19 +410,27 @@ export class LeaseManager extends EventEmitter<LeaseEvents> {
   /** Switches off what is nobody's any more, as far as the host can be asked. */
   async #switchOff(): Promise<void> {
     for (const key of [...this.#toSwitchOff]) {
-      const { device, scanout } = this.#parse(key);
       if (this.#busy.has(key)) continue;
       this.#busy.add(key);
       this.#toSwitchOff.delete(key);
-      try {
-        await device.configure(scanout, null, this.#stop.signal);
-      } catch (error) {
-        if (!(error instanceof LeaseError)) throw error;
-        this.#toSwitchOff.add(key);
-        this.options.log.warn({ code: error.code }, `a scanout stays on: ${error.message}`);
-      } finally {
+      const switching = this.#disconnect(key).finally(() => {
         this.#busy.delete(key);
-      }
+        this.#switching.delete(key);
+      });
+      this.#switching.set(key, switching);
+    }
+    await Promise.all(this.#switching.values());
+  }
+
+  /** Never rejects: a display that stays is tried again when synchronize() is called. */
+  async #disconnect(key: string): Promise<void> {
+    const { device, scanout } = this.#parse(key);
+    try {
+      await device.configure(scanout, null, this.#stop.signal);
+    } catch (error) {
+      const { message } = error as Error;
+      this.#toSwitchOff.add(key);
+      this.options.log.warn(`a scanout stays on: ${message}`);
     }
   }
 
