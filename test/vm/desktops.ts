@@ -9,10 +9,7 @@ const READY_SECONDS = 120;
 const CONNECT_SECONDS = 30;
 const SIGTERM = 15;
 
-/**
- * Waits until the guest knows of a display. Linux (6.12) clears virtio-gpu's display event after it has
- * asked what changed, so a second change right after the first can be lost on it.
- */
+/** Waits until the guest knows of a display, so that its compositor starts with the size that was asked for. */
 async function connected(
   guest: Guest,
   head: number,
