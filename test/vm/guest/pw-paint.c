@@ -383,9 +383,7 @@ static void on_add_buffer(void* data, struct pw_buffer* buffer) {
   d->maxsize = p->size;
   d->data = NULL;
   buffer->user_data = p;
-  if (++it.present == it.count && it.churning) {
-    pw_loop_signal_event(pw_main_loop_get_loop(it.loop), it.again);
-  }
+  it.present++;
 }
 
 static void on_remove_buffer(void* data, struct pw_buffer* buffer) {
@@ -472,6 +470,10 @@ static void on_state_changed(void* data, enum pw_stream_state old, enum pw_strea
     return;
   }
   set_rate(it.rate);
+  /* Only now is the negotiation over: a format that is offered before may be overlooked. */
+  if (it.streaming && it.churning && it.present == it.count) {
+    pw_loop_signal_event(pw_main_loop_get_loop(it.loop), it.again);
+  }
 }
 
 static bool parse_size(const char* text) {
