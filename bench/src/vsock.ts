@@ -74,32 +74,38 @@ class Rounds {
   }
 }
 
-/** All devices with writes of some sizes, in one guest: by turns, so that what else the machine does meets both. */
+const cases = (results: ReadonlyMap<string, Rounds>): Case[] =>
+  [...results].map(([name, rounds]) => rounds.case(name));
+
+/**
+ * All devices with writes of some sizes, in one guest. By turns, so that what else the machine does meets
+ * both; where one may stall, which hangs the guest's driver, the others have their rounds before it.
+ */
 async function compare(
   vm: VsockGuest,
   sizes: readonly number[],
   { quick, progress }: Options,
 ): Promise<Case[]> {
+  const rounds = Array.from({ length: quick ? 3 : 7 }, (_, i) => i + 1);
+  const mayStall = sizes.some((size) => size >= STALL_SIZE);
+  const turns = mayStall
+    ? NAMES.flatMap((name) => rounds.map((round) => ({ name, round })))
+    : rounds.flatMap((round) => NAMES.map((name) => ({ name, round })));
   const results = new Map<string, Rounds>();
-  const stalled = new Set<string>();
-  for (let round = 0; round < (quick ? 3 : 7); round++) {
-    // The one that does not stall first: what comes after one that did would not be measured.
-    for (const name of stalled.size > 0 ? [] : NAMES) {
-      await vm.use(name);
-      for (const size of sizes) {
-        const key = `${name}-${size}`;
-        const rounds = results.get(key) ?? new Rounds();
-        results.set(key, rounds);
-        progress(`round ${round + 1}: ${name}, writes of ${size} bytes`);
-        if (!(await rounds.measure(vm.guest, size, quick))) {
-          progress(`${name}: writes of ${size} bytes stalled for ${STALL_SECONDS} s`);
-          stalled.add(key);
-          break;
-        }
+  for (const { name, round } of turns) {
+    await vm.use(name);
+    for (const size of sizes) {
+      const key = `${name}-${size}`;
+      const measured = results.get(key) ?? new Rounds();
+      results.set(key, measured);
+      progress(`round ${round}: ${name}, writes of ${size} bytes`);
+      if (!(await measured.measure(vm.guest, size, quick))) {
+        progress(`${name}: writes of ${size} bytes stalled for ${STALL_SECONDS} s`);
+        return cases(results);
       }
     }
   }
-  return [...results].map(([name, rounds]) => rounds.case(name));
+  return cases(results);
 }
 
 export const benchmark: Benchmark = {
@@ -109,15 +115,15 @@ export const benchmark: Benchmark = {
     const directory = await mkdtemp(join(tmpdir(), 'scanbridge-bench-'));
     try {
       const program = await vsockProgram(directory);
-      const cases: Case[] = [];
+      const all: Case[] = [];
       const small = WRITE_SIZES.filter((size) => size < STALL_SIZE);
       const groups = [small, ...WRITE_SIZES.slice(small.length).map((size) => [size])];
       for (const [i, sizes] of groups.entries()) {
         const own = join(directory, String(i));
         await using vm = await VsockGuest.boot(own, directory, program, options);
-        cases.push(...(await compare(vm, sizes, options)));
+        all.push(...(await compare(vm, sizes, options)));
       }
-      return cases;
+      return all;
     } finally {
       await rm(directory, { recursive: true, force: true });
     }
