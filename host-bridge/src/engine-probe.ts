@@ -1,7 +1,7 @@
 // Which engines work on this machine: asked in a worker process, because a bad driver can end the process that asks.
 import type { Logger } from 'pino';
 import { WorkerError } from './errors.js';
-import type { EngineReport } from './worker/messages.js';
+import type { EngineReport, Importer } from './worker/messages.js';
 import { WorkerProcess } from './worker/process.js';
 
 /** A path of a GPU has this long for its first pictures [ms]. */
@@ -16,6 +16,7 @@ export class EngineProbe {
   #answer: Promise<readonly EngineReport[]> | undefined;
   #expires = 0;
   #worker: WorkerProcess | undefined;
+  #importers: readonly Importer[] = [];
 
   /** @param patienceMs a path of a GPU that has not answered by then hangs */
   constructor(
@@ -33,6 +34,11 @@ export class EngineProbe {
       });
     }
     return this.#answer;
+  }
+
+  /** What takes dma-bufs into a GPU, once the engines are known. */
+  get importers(): readonly Importer[] {
+    return this.#importers;
   }
 
   async close(): Promise<void> {
@@ -65,6 +71,7 @@ export class EngineProbe {
             }
             if (event.type !== 'engines') return;
             known = event.engines;
+            this.#importers = event.importers ?? this.#importers;
             if (event.complete) resolve({ engines: known, complete: true });
             wait();
           },

@@ -3,7 +3,7 @@ import { findGpus, type Gpu } from '@scanbridge/native-host-linux/gpus';
 import { pino } from 'pino';
 import { EngineProbe } from '../engine-probe.js';
 import { reasonOf } from '../errors.js';
-import type { EngineReport } from '../worker/messages.js';
+import type { EngineReport, Importer } from '../worker/messages.js';
 
 interface ProbeArguments {
   readonly json: boolean;
@@ -15,6 +15,8 @@ interface ProbeArguments {
 export interface ProbeReport {
   readonly gpus: readonly Gpu[];
   readonly engines: readonly EngineReport[];
+  /** Elements that take dma-bufs into a GPU, and the formats of their caps on this machine. */
+  readonly importers: readonly Importer[];
   /** Why the engines could not be asked. */
   readonly error?: string;
   /** What a person should know at once. */
@@ -25,9 +27,10 @@ export interface ProbeReport {
 export async function probeMachine(patienceMs: number, cached = true): Promise<ProbeReport> {
   // On macOS the system knows its one GPU; there is nothing to ask.
   const gpus = process.platform === 'linux' ? findGpus({ patienceMs, cached }) : [];
-  const engines = new EngineProbe(pino({ level: 'silent' }), patienceMs).engines().then(
-    (found) => ({ engines: found }),
-    (error: unknown) => ({ engines: [], error: reasonOf(error) }),
+  const prober = new EngineProbe(pino({ level: 'silent' }), patienceMs);
+  const engines = prober.engines().then(
+    (found) => ({ engines: found, importers: prober.importers }),
+    (error: unknown) => ({ engines: [], importers: [], error: reasonOf(error) }),
   );
   const found = await gpus;
   return { gpus: found, ...(await engines), warnings: warningsFor(found) };
@@ -82,6 +85,10 @@ export function describeProbe(report: ProbeReport): string {
   const gpus = report.gpus.map(describeGpu);
   if (gpus.length === 0) gpus.push('This machine has no GPU: engines that need none are used.');
   const engines = report.engines.map(describeEngine);
+  for (const { element, renderNode, dmabuf } of report.importers) {
+    const takes = dmabuf.length > 0 ? dmabuf.slice(0, 8).join(', ') : 'none';
+    engines.push(`${element}${renderNode ? ` on ${renderNode}` : ''} takes dma-bufs: ${takes}`);
+  }
   if (report.error) engines.push(`The engines could not be asked: ${report.error}`);
   const warnings = report.warnings.map((warning) => `WARNING: ${warning}`);
   return `${[...warnings, ...gpus, '', ...engines].join('\n')}\n`;

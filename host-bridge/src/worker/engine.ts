@@ -8,6 +8,7 @@ import type {
   EngineSpec,
   FeedCommand,
   FromWorker,
+  Importer,
   SourceSpec,
   TriedPath,
   WorkerStats,
@@ -60,6 +61,12 @@ export function pathText(chosen: { path: string; tried: readonly TriedPath[] }):
   if (missing.length > 0)
     told.push(`not ${missing.join(', ')}: not installed, or not for this GPU`);
   return [chosen.path, ...told].join('; ').slice(0, 500);
+}
+
+/** What takes dma-bufs into a GPU here; a platform without them has no such function. */
+export async function findImporters(): Promise<Importer[]> {
+  const native: Partial<Pick<Native, 'importers'>> = await loadNative();
+  return native.importers?.() ?? [];
 }
 
 /** Tries all engines of this platform, but for `from` paths that have been tried. */

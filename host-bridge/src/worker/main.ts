@@ -2,7 +2,7 @@
 // bridge's IPC channel; whatever it does wrong ends this process and nothing else.
 import { Socket } from 'node:net';
 import { reasonOf } from '../errors.js';
-import { EngineHandle, probeEngines } from './engine.js';
+import { EngineHandle, findImporters, probeEngines } from './engine.js';
 import { MediaPipe } from './media-pipe.js';
 import { ToWorker } from './messages.js';
 
@@ -54,6 +54,7 @@ async function handle(command: ToWorker): Promise<void> {
           (engines) => pipe.event({ type: 'engines', engines, complete: false }),
           command.from,
         ),
+        importers: await findImporters(),
         complete: true,
       });
       return;
