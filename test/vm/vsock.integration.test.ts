@@ -17,6 +17,8 @@ const GUEST_PORT = 5000;
 const DEVICE = '/machine/peripheral/vsock0';
 const VSOCK = '/opt/scanbridge/bin/vsock';
 const MIB = 1 << 20;
+/** Connections that are opened and closed to look for leaks; more by hand (docs/vsock.md says how). */
+const CHURN = Number(process.env.SCANBRIDGE_VSOCK_CHURN ?? 2000);
 
 /** The guest's memory belongs to QEMU from the start: what grows then is QEMU's own. */
 const PREALLOCATED: GuestOptions = { qemuArgs: ['-mem-prealloc'] };
@@ -77,7 +79,7 @@ async function serveInGuest(guest: Guest): Promise<void> {
 /** Runs `vsock` in the guest and returns what it printed. */
 async function vsock<T>(guest: Guest, ...args: (string | number)[]): Promise<T> {
   const { status, stdout, stderr } = await guest.exec([VSOCK, ...args.map(String)], {
-    timeoutSeconds: 100,
+    timeoutSeconds: 100 + CHURN / 20,
   });
   if (status !== 0) {
     throw new Error(`vsock ${args.join(' ')}: ${stderr.toString().trim()}`);
@@ -190,11 +192,13 @@ test.serial('opening and closing leaks neither descriptors nor memory', async (t
   await idle(vm);
   const files = await descriptors(vm.guest.pid);
   const memory = await residentKib(vm.guest.pid);
-  await vsock(vm.guest, 'churn', HOST_PORT, 2000);
+  await vsock(vm.guest, 'churn', HOST_PORT, CHURN);
   await idle(vm);
   t.is(await descriptors(vm.guest.pid), files);
-  // Far less than a KiB each.
-  t.true((await residentKib(vm.guest.pid)) - memory < 16_384);
+  // Not a matter of how many there were.
+  const grown = (await residentKib(vm.guest.pid)) - memory;
+  t.log(`${CHURN} connections, RssAnon grew by ${grown} KiB`);
+  t.true(grown < 8192);
 });
 
 test.serial('a half-closed connection still carries the other direction', async (t) => {
