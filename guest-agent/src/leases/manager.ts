@@ -139,11 +139,15 @@ export class LeaseManager extends EventEmitter<LeaseEvents> {
   /** Goes on with the leases of an agent that was killed. What it has left else is nobody's. */
   async #takeUp(): Promise<void> {
     const all = this.#shelf.within('lease');
-    for (const id of all.names()) {
-      const shelf = all.within(id);
-      const plan = shelf.take('plan')?.value as SlotPlan | undefined;
-      const device = plan === undefined ? undefined : this.#devices[plan.device];
-      if (plan === undefined || device === undefined) continue;
+    const plans = all
+      .names()
+      .map((id) => all.within(id).take('plan')?.value as SlotPlan | undefined)
+      .filter((plan) => plan !== undefined)
+      .sort((one, other) => one.createdAt - other.createdAt);
+    for (const plan of plans) {
+      const { id } = plan;
+      const device = this.#devices[plan.device];
+      if (device === undefined) continue;
       try {
         const slot = this.#makeSlot(plan, device);
         this.#slots.set(id, slot);
