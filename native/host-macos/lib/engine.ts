@@ -22,7 +22,7 @@ export interface EngineOptions {
   source: Source;
   engine: 'auto' | EngineName;
   /** h264 when left out. */
-  codec?: Codec;
+  codec?: Codec | undefined;
   /** Target of the rate control, 100 to 200,000. */
   bitrateKbps: number;
   /** Pictures above this rate are dropped before they are encoded, 1 to 240. */
@@ -76,6 +76,9 @@ export interface CursorEvent {
 export interface ChosenPath {
   engine: EngineName;
   path: string;
+  codec: Codec;
+  /** The media engine encodes, not the CPU. */
+  hardware: boolean;
   tried: { engine: EngineName; path: string; reason: string }[];
 }
 
@@ -103,8 +106,11 @@ export interface EngineStats {
   skippedUnchanged: number;
   /** Of all access units. */
   bytes: number;
+  /** Pictures are not compared: always 0. */
+  tilesCompared: number;
+  tilesChanged: number;
   /** Pictures that had to be copied before: a part of a surface, an odd size, upside down. */
-  copied: number;
+  copies: number;
   /** Sessions that were made anew after the encoder service had failed. */
   rebuilds: number;
   /** Present target [kbit/s]. */
@@ -141,6 +147,7 @@ interface EngineEvents {
  * the access units (4 are under way at most), nothing is encoded.
  */
 export class Engine extends EventEmitter<EngineEvents> {
+  readonly #codec: Codec;
   /** Absent for a source that needs no native part. */
   readonly #native: NativeEngine | undefined;
   #closing: Promise<void> | undefined;
@@ -150,6 +157,7 @@ export class Engine extends EventEmitter<EngineEvents> {
   constructor(options: EngineOptions) {
     super();
     checkOptions(options);
+    this.#codec = options.codec ?? 'h264';
     if (options.source.kind === 'resource') return;
     this.#native = new addon.Engine(options, (events) => {
       for (const event of events) this.#dispatch(event);
@@ -187,8 +195,7 @@ export class Engine extends EventEmitter<EngineEvents> {
   }
 
   stats(): EngineStats {
-    const stats = this.#native?.stats();
-    return stats === undefined ? NO_STATS : { ...stats, skippedUnchanged: 0 };
+    return { ...NO_STATS, ...this.#native?.stats() };
   }
 
   /**
@@ -222,9 +229,12 @@ export class Engine extends EventEmitter<EngineEvents> {
       case 'cursor':
         this.emit('cursor', event.cursor as CursorEvent);
         break;
-      case 'chosen':
-        this.emit('chosen', event.chosen as ChosenPath);
+      case 'chosen': {
+        const chosen = event.chosen as Omit<ChosenPath, 'codec' | 'hardware'>;
+        const hardware = chosen.path.includes('(hardware');
+        this.emit('chosen', { ...chosen, codec: this.#codec, hardware });
         break;
+      }
       case 'end': {
         const error = event.error as NativeError | undefined;
         this.#end(error && new EngineError(error));
@@ -254,7 +264,9 @@ const NO_STATS: EngineStats = {
   droppedByEncoder: 0,
   skippedUnchanged: 0,
   bytes: 0,
-  copied: 0,
+  tilesCompared: 0,
+  tilesChanged: 0,
+  copies: 0,
   rebuilds: 0,
   bitrateKbps: 0,
   convert: NOTHING,
@@ -278,6 +290,9 @@ function checkOptions(options: EngineOptions): void {
   const { source, engine } = options;
   if (engine !== 'auto' && engine !== 'videotoolbox') {
     throw bad(`There is no engine ${engine} on macOS.`, 'Use auto, or videotoolbox.');
+  }
+  if (options.codec !== undefined && options.codec !== 'h264' && options.codec !== 'hevc') {
+    throw bad(`VideoToolbox does not encode ${options.codec}.`, 'Use h264, or hevc.');
   }
   checkRange('bitrateKbps', options.bitrateKbps, 100, 200_000);
   checkRange('maxFps', options.maxFps, 1, 240);

@@ -6,6 +6,8 @@ export interface PathReport {
   path: string;
   /** It encoded pictures a moment ago. */
   works: boolean;
+  /** The media engine encodes, not the CPU. */
+  hardware: boolean;
   /** What it is made of. */
   elements: string[];
   /** Why it does not work. */
@@ -24,6 +26,7 @@ export interface EngineReport {
   paths: PathReport[];
 }
 
+const PATH = 'IOSurface -> VideoToolbox';
 const PICTURES = 10;
 /** A session that has encoded nothing after this time will not [ms]. */
 const LIMIT_MS = 5000;
@@ -38,14 +41,15 @@ async function probeCodec(family: Codec): Promise<EngineReport> {
     keepaliveMs: 0,
     cursor: false,
   });
-  const report: PathReport = { path: 'IOSurface -> VideoToolbox', works: false, elements: [] };
+  const report: PathReport = { path: PATH, works: false, hardware: false, elements: [] };
   const done = new Promise<void>((resolve) => {
     const limit = setTimeout(() => {
       report.reason = `Nothing was encoded within ${LIMIT_MS / 1000} s.`;
       resolve();
     }, LIMIT_MS);
-    engine.on('chosen', ({ path }) => {
+    engine.on('chosen', ({ path, hardware }) => {
       report.path = path;
+      report.hardware = hardware;
     });
     engine.on('config', ({ codec }) => {
       report.codec = codec;
@@ -69,7 +73,28 @@ async function probeCodec(family: Codec): Promise<EngineReport> {
   return { engine: 'videotoolbox', codec: family, works: report.works, paths: [report] };
 }
 
-/** Encodes a few pictures with each codec, one after the other. */
-export async function probe(): Promise<EngineReport[]> {
-  return [await probeCodec('h264'), await probeCodec('hevc')];
+const CODECS: readonly Codec[] = ['h264', 'hevc'];
+/** Stands for the answer of a codec that is being tried. */
+const UNANSWERED = 'It was asked, and has not answered: its driver hangs.';
+
+function unanswered(codec: Codec): EngineReport {
+  const path = { path: PATH, works: false, hardware: false, elements: [], reason: UNANSWERED };
+  return { engine: 'videotoolbox', codec, works: false, paths: [path] };
+}
+
+/**
+ * Encodes a few pictures with each codec, one after the other. `progress` gets what is known so far, in which the codec
+ * that is being tried is said to hang.
+ * @param from codecs that are passed over, because they have been tried
+ */
+export async function probe(
+  progress: (reports: EngineReport[]) => void = () => undefined,
+  from = 0,
+): Promise<EngineReport[]> {
+  const reports: EngineReport[] = [];
+  for (const codec of CODECS.slice(from)) {
+    progress([...reports, unanswered(codec)]);
+    reports.push(await probeCodec(codec));
+  }
+  return reports;
 }

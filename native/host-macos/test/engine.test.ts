@@ -61,7 +61,8 @@ test('what is encoded is what was painted, in order', async (t) => {
     t.deepEqual([width, height], [PATTERN.width, PATTERN.height]);
     order.push('config');
   });
-  engine.on('chosen', ({ engine: name, path }) => {
+  engine.on('chosen', ({ engine: name, path, codec, hardware }) => {
+    t.deepEqual([codec, hardware], ['h264', true]);
     t.is(name, 'videotoolbox');
     t.true(path.startsWith('IOSurface -> VideoToolbox'));
   });
@@ -114,7 +115,10 @@ test('a key frame is made when it is asked for', async (t) => {
 });
 
 test('probe tries both codecs', async (t) => {
-  const reports = await probe();
+  const progress: number[] = [];
+  const reports = await probe((known) => progress.push(known.length));
+  t.deepEqual(progress, [1, 2]);
+  t.deepEqual(await probe(undefined, 2), []);
   t.deepEqual(
     reports.map(({ engine, codec }) => [engine, codec]),
     [
@@ -123,7 +127,7 @@ test('probe tries both codecs', async (t) => {
     ],
   );
   t.true(reports[0]?.works);
-  if (process.platform !== 'darwin') t.is(reports[1]?.paths[0]?.codec, 'hev1.1.6.L93.90');
+  if (process.platform !== 'darwin') t.is(reports[1]?.paths[0]?.codec, 'hvc1.1.6.L93.90');
 });
 
 test('a producer that is not there is an error with a remedy', async (t) => {
@@ -155,6 +159,7 @@ test('options are checked', (t) => {
   t.throws(() => new Engine({ ...OPTIONS, bitrateKbps: 1 }), code);
   t.throws(() => new Engine({ ...OPTIONS, maxFps: 0 }), code);
   t.throws(() => new Engine({ ...OPTIONS, engine: 'x264' as 'auto' }), code);
+  t.throws(() => new Engine({ ...OPTIONS, codec: 'av1' as 'hevc' }), code);
   const long = { kind: 'scanout', socket: `/${'x'.repeat(103)}`, scanout: 0 } as const;
   t.throws(() => new Engine({ ...OPTIONS, source: long }), code);
   t.throws(() => new Engine({ ...OPTIONS, source: { ...PATTERN, width: 1 } }), code);

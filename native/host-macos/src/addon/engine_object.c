@@ -135,7 +135,7 @@ static napi_value get_stats(napi_env env, napi_callback_info info) {
   js_set_number(env, result, "droppedBeforeEncode", (double)stats->dropped_before_encode);
   js_set_number(env, result, "droppedByEncoder", (double)stats->dropped_by_encoder);
   js_set_number(env, result, "bytes", (double)stats->bytes);
-  js_set_number(env, result, "copied", (double)stats->copied);
+  js_set_number(env, result, "copies", (double)stats->copied);
   js_set_number(env, result, "rebuilds", stats->rebuilds);
   js_set_number(env, result, "bitrateKbps", stats->bitrate_kbps);
   js_set_percentiles(env, result, "convert", &stats->convert);

@@ -20,11 +20,11 @@ static void read_profile(sbm_bit_reader* r, unsigned layers, sbm_sequence* seque
     if (constraints[i] != 0) used = i + 1;
   }
   const uint32_t level = sbm_bits_read(r, 8);
-  int at = snprintf(sequence->codec, sizeof sequence->codec, "hev1.%s%u.%x.%c%u", space, profile,
+  int at = snprintf(sequence->codec, sizeof sequence->codec, "hvc1.%s%u.%X.%c%u", space, profile,
                     compatible, tier, level);
   for (int i = 0; i < used; i++)
     at +=
-        snprintf(sequence->codec + at, sizeof sequence->codec - (size_t)at, ".%x", constraints[i]);
+        snprintf(sequence->codec + at, sizeof sequence->codec - (size_t)at, ".%X", constraints[i]);
   bool has_profile[8] = {false}, has_level[8] = {false};
   for (unsigned i = 0; i < layers; i++) {
     has_profile[i] = sbm_bits_read(r, 1);

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 typedef struct {
-  /// RFC 6381: "avc1.640028", "hev1.1.6.L93.90".
+  /// RFC 6381: "avc1.640028", "hvc1.1.6.L93.90".
   char codec[48];
   /// After cropping [pixels].
   uint32_t width, height;

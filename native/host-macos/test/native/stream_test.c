@@ -138,7 +138,7 @@ static void hevc_is_read(void) {
   sbm_sequence sequence;
   fake_hevc_parameters(&sets, 1920, 1080, 0);
   CHECK(sbm_hevc_sequence(sets.sets[1].bytes, sets.sets[1].size, &sequence));
-  CHECK(strcmp(sequence.codec, "hev1.1.6.L93.90") == 0);
+  CHECK(strcmp(sequence.codec, "hvc1.1.6.L93.90") == 0);
   CHECK(sequence.width == 1920 && sequence.height == 1080);
   CHECK(!sbm_hevc_sequence(sets.sets[0].bytes, sets.sets[0].size, &sequence));
   fake_parameters moving = {0};
