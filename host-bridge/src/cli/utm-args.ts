@@ -18,7 +18,7 @@ export interface UtmOptions {
   name: string;
   /** Model of the display card that is chosen in UTM. */
   card: string;
-  /** Context id of the guest, 3 to 2^32 - 2; every virtual machine that runs has its own. */
+  /** Context id that the guest sees, 3 to 2^32 - 2. Machines may share it: their sockets tell them apart. */
   cid: number;
   /** Folder of the sockets: QEMU's working directory in UTM. */
   container: string;
