@@ -13,8 +13,6 @@
  *   frame          paint the mark with the next sequence number into a free buffer, and send it
  *   run RATE       do that RATE times a second; 0 ends it
  *   resize SIZE    negotiate other buffers
- *   churn COUNT    do that COUNT times, between this size and one that is 16 pixels wider, each
- * time when all buffers of the pool are there; of these buffers nothing is said until "churned"
  *   quit
  *
  * Standard output has a line of JSON for each event: state (with the node's id), buffer (its GEM
@@ -65,16 +63,12 @@ static struct {
   bool rendering; /* the host has textures, which the guest's drawing reaches by a transfer */
   bool streaming, has_modifier;
   uint32_t sequence, rate;
-  uint32_t present; /* buffers of the pool */
-  uint32_t churn;   /* negotiations to go */
-  bool churning;
   const struct format* format;
   int render_node;
   struct gbm_device* gbm;
   struct pw_main_loop* loop;
   struct pw_stream* stream;
   struct spa_source* timer;
-  struct spa_source* again; /* the next negotiation, outside of the present one's callbacks */
   char line[256];
   size_t length;
 } it = {.count = 4, .render_node = -1};
@@ -264,9 +258,6 @@ static void make_picture(struct picture* p) {
   if (it.memory != VGEM) {
     draw(p, it.height, paint_all);
   }
-  if (it.churning) {
-    return;
-  }
   printf("{\"event\":\"buffer\",\"handle\":%u,\"resource\":%u,\"stride\":%u}\n", handle, resource,
          stride);
 }
@@ -383,17 +374,13 @@ static void on_add_buffer(void* data, struct pw_buffer* buffer) {
   d->maxsize = p->size;
   d->data = NULL;
   buffer->user_data = p;
-  it.present++;
 }
 
 static void on_remove_buffer(void* data, struct pw_buffer* buffer) {
   struct picture* p = buffer->user_data;
 
   (void)data;
-  it.present--;
-  if (!it.churning) {
-    printf("{\"event\":\"removed\",\"resource\":%u}\n", p->drm.resource);
-  }
+  printf("{\"event\":\"removed\",\"resource\":%u}\n", p->drm.resource);
   close(p->fd);
   if (p->bo != NULL) {
     gbm_bo_destroy(p->bo);
@@ -470,10 +457,6 @@ static void on_state_changed(void* data, enum pw_stream_state old, enum pw_strea
     return;
   }
   set_rate(it.rate);
-  /* Only now is the negotiation over: a format that is offered before may be overlooked. */
-  if (it.streaming && it.churning && it.present == it.count) {
-    pw_loop_signal_event(pw_main_loop_get_loop(it.loop), it.again);
-  }
 }
 
 static bool parse_size(const char* text) {
@@ -488,19 +471,6 @@ static bool parse_size(const char* text) {
   return true;
 }
 
-static void churn(void* data, uint64_t count) {
-  (void)data;
-  (void)count;
-  if (it.churn == 0) {
-    it.churning = false;
-    puts("{\"event\":\"churned\"}");
-    return;
-  }
-  /* An even number of them, so that the size is the same again. */
-  it.width += it.churn-- % 2 == 0 ? 16 : -16;
-  offer_formats(NULL);
-}
-
 static void obey(const char* line) {
   unsigned rate;
 
@@ -510,10 +480,6 @@ static void obey(const char* line) {
     set_rate(rate);
   } else if (strncmp(line, "resize ", 7) == 0 && parse_size(line + 7)) {
     offer_formats(NULL);
-  } else if (sscanf(line, "churn %u", &rate) == 1 && !it.churning && rate > 0) {
-    it.churning = true;
-    it.churn = 2 * ((rate + 1) / 2);
-    churn(NULL, 1);
   } else if (strcmp(line, "quit") == 0) {
     pw_main_loop_quit(it.loop);
   } else {
@@ -586,14 +552,13 @@ int main(int argc, char** argv) {
   }
   struct pw_loop* loop = pw_main_loop_get_loop(it.loop);
   it.timer = pw_loop_add_timer(loop, on_timer, NULL);
-  it.again = pw_loop_add_event(loop, churn, NULL);
   struct spa_source* input =
       pw_loop_add_io(loop, STDIN_FILENO, SPA_IO_IN | SPA_IO_HUP, false, on_input, NULL);
   it.stream = pw_stream_new_simple(
       loop, "pw-paint",
       pw_properties_new(PW_KEY_MEDIA_CLASS, "Video/Source", PW_KEY_NODE_NAME, "pw-paint", NULL),
       &events, NULL);
-  if (it.timer == NULL || it.again == NULL || input == NULL || it.stream == NULL) {
+  if (it.timer == NULL || input == NULL || it.stream == NULL) {
     fail("no PipeWire");
   }
   const uint32_t count = build_formats(&builder, NULL, params);
