@@ -4,7 +4,7 @@ import { Socket } from 'node:net';
 import { reasonOf } from '../errors.js';
 import { EngineHandle, findImporters, probeEngines } from './engine.js';
 import { MediaPipe } from './media-pipe.js';
-import { ToWorker } from './messages.js';
+import { type Codec, ToWorker } from './messages.js';
 
 /** File descriptor of the media pipe; the supervisor puts it there. */
 const MEDIA_FD = 4;
@@ -12,6 +12,8 @@ const STATS_INTERVAL_MS = 1000;
 
 let engine: EngineHandle | undefined;
 let ending = false;
+/** Wished for while the engine was being loaded. */
+let earlyCodec: Codec | undefined;
 
 const socket = new Socket({ fd: MEDIA_FD, readable: false, writable: true });
 socket.on('error', () => process.exit(0));
@@ -37,6 +39,7 @@ async function start(command: Extract<ToWorker, { type: 'start' }>): Promise<voi
     event: (event) => pipe.event(event),
     failed: fail,
   });
+  if (earlyCodec !== undefined) engine.setCodec(earlyCodec);
   pipe.event({ type: 'ready' });
   setInterval(() => {
     if (engine) pipe.event({ type: 'stats', stats: engine.stats(pipe.dropped) });
@@ -59,7 +62,8 @@ async function handle(command: ToWorker): Promise<void> {
       });
       return;
     case 'codec':
-      engine?.setCodec(command.codec);
+      if (engine) engine.setCodec(command.codec);
+      else earlyCodec = command.codec;
       return;
     case 'key-frame':
       engine?.requestKeyFrame();
