@@ -10,7 +10,6 @@ import { BUILD_MILLISECONDS, Guest } from './guest.js';
 import { asUser, Hydra, HydraRefusal, USER } from './hydra.js';
 
 const SIZE = { width: 640, height: 480 };
-const OTHER_SIZE = { width: 800, height: 600 };
 const PORT = 8471;
 
 let guest: Guest;
@@ -153,25 +152,6 @@ test.serial('a container has its lease and nothing else', async (t) => {
   ]) {
     t.is((await guest.exec(argv)).stdout.toString(), 'EACCES\n', argv.join(' '));
   }
-});
-
-test.serial('a viewer resizes: the compositor in the container follows', async (t) => {
-  t.timeout(60_000);
-  const viewer = new ViewerClient(bridge.url, sessionOf(first)?.id ?? '');
-  await new Promise((resolve) => viewer.once('unit', resolve));
-  viewer.send({ type: 'resize', ...OTHER_SIZE });
-  await until('web-1 has the size', () => shows(first, COLOURS['web-1'], OTHER_SIZE));
-  await until('the stream has the size', () => {
-    const { width, height, lease } = sessionOf(first) ?? {};
-    return (
-      width === OTHER_SIZE.width && height === OTHER_SIZE.height && lease?.check === 'confirmed'
-    );
-  });
-  await viewer.close();
-  t.like(await hydra.list(), [
-    { id: first.id, ...OTHER_SIZE },
-    { id: second.id, ...SIZE },
-  ]);
 });
 
 test.serial('a container that is killed gives its scanout back, another one goes on', async (t) => {

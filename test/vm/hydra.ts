@@ -78,6 +78,8 @@ export class Hydra extends EventEmitter<{ event: [LeaseEvent] }> implements Asyn
   readonly #client = new LineProcess((line) => this.#take(JSON.parse(line) as Said));
   readonly #answers = new Map<number, (said: Said) => void>();
   #serial = 0;
+  /** By the containers. */
+  #said = '';
 
   private constructor(private readonly guest: Guest) {
     super();
@@ -107,9 +109,9 @@ export class Hydra extends EventEmitter<{ event: [LeaseEvent] }> implements Asyn
     await this.#client.start(this.guest, ['node', `${AGENT_FOLDER}/containers-guest.js`]);
   }
 
-  /** What the daemon has logged. */
+  /** What the daemon and the containers have said. */
   get log(): string {
-    return this.#daemon.said + this.#client.said;
+    return [this.#daemon.said, this.#client.said, this.#said].join('\n');
   }
 
   create(request: LeaseRequest): Promise<Lease> {
@@ -147,8 +149,18 @@ export class Hydra extends EventEmitter<{ event: [LeaseEvent] }> implements Asyn
   }
 
   /** Runs podman as the user. Settles when it ends. */
-  podman(...args: string[]) {
-    return this.guest.exec(asUser('podman', ...args), { directory: '/', timeoutSeconds: 90 });
+  async podman(...args: string[]) {
+    const stderr: Buffer[] = [];
+    const ended = await this.guest.exec(asUser('podman', ...args), {
+      directory: '/',
+      timeoutSeconds: 120,
+      // Also for those that look on while it runs.
+      onStderr: (chunk) => {
+        stderr.push(Buffer.from(chunk));
+        this.#said = (this.#said + chunk.toString()).slice(-16_384);
+      },
+    });
+    return { ...ended, stderr: Buffer.concat(stderr) };
   }
 
   /** Starts a container on a lease; settles when it ends. */
