@@ -10,6 +10,8 @@ import { BUILD_MILLISECONDS, Guest } from './guest.js';
 import { AgentDisk, GuestAgent, GuestDesktop, type GuestProgram } from './guest-agent.js';
 
 const PORT = 8471;
+/** Buffers of the test of leaks: minutes with 10,000 in an emulated guest. */
+const CHURN = Number(process.env.SCANBRIDGE_BUFFER_CHURN ?? 1600);
 const GUEST_CID = 3;
 const FULL_HD = { width: 1920, height: 1080 };
 const UHD = { width: 3840, height: 2160 };
@@ -186,7 +188,8 @@ test.serial('4K: a frame takes as many bytes of the link', async (t) => {
   checkFrames(t, UHD);
 });
 
-test.serial('10,000 buffers come and go, and nothing of them stays', async (t) => {
+test.serial(`${CHURN} buffers come and go, and nothing of them stays`, async (t) => {
+  t.timeout(CHURN * 60);
   await Promise.all([agent.kill(), paint.kill()]);
   await startPainter({ width: 416, height: 64 }, 'dumb', 16);
   bridge.forget();
@@ -211,7 +214,7 @@ test.serial('10,000 buffers come and go, and nothing of them stays', async (t) =
   await renegotiate(4);
   await frames(1, 30);
   const before = await counts();
-  await renegotiate(10_000 / pool);
+  await renegotiate(CHURN / pool);
   await frames(1, 30);
   const after = await counts();
   // A buffer that was shown has a descriptor for as long as it is in the pool: how many were is chance.
@@ -220,7 +223,7 @@ test.serial('10,000 buffers come and go, and nothing of them stays', async (t) =
   // A GEM handle, a dma-buf or a resource that is left over keeps its memory on the host.
   t.is(after.hostMemory, before.hostMemory);
   // Linux uses no id twice, so this counts them.
-  t.true(Math.max(...bridge.resources.keys()) >= 10_000);
+  t.true(Math.max(...bridge.resources.keys()) >= CHURN);
 });
 
 /** Anonymous shared memory that a process holds: each 2D resource of QEMU is one. */
