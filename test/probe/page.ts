@@ -2,11 +2,14 @@
 // what the painter painted into it. The real page is host-bridge/viewer; this one measures.
 import { decodeVideo, VideoFlag } from '@scanbridge/protocol/viewer/video';
 import { headerHeight, readStamp, type Stamp } from '../harness/pattern.js';
+import { MARK_HEIGHT, type Mark, readMarkBy } from '../vm/pattern.js';
 
 /** One decoded picture. */
 export interface Decoded {
   /** What was painted; absent when the picture does not carry a whole stamp. */
   readonly stamp?: Stamp;
+  /** What a painter in a guest painted; absent when the picture does not carry a whole mark. */
+  readonly mark?: Mark;
   /** When it left the decoder, wall clock [us]. */
   readonly decodedUs: number;
   /** Sequence of the access unit. */
@@ -25,22 +28,34 @@ export interface Watched {
 
 const wallClockUs = () => Math.round((performance.timeOrigin + performance.now()) * 1000);
 
-/** Brightness of any pixel in the upper rows of a decoded picture, whatever its format is. */
-async function stampOf(frame: VideoFrame, width: number): Promise<Stamp | undefined> {
-  const rows = Math.min(headerHeight(width), frame.codedHeight);
+/** What is written into a picture, by whichever painter. */
+interface Written {
+  readonly stamp?: Stamp;
+  readonly mark?: Mark;
+}
+
+function readBoth(width: number, rows: number, luma: (x: number, y: number) => number): Written {
+  const stamp = rows >= headerHeight(width) ? readStamp(width, luma) : undefined;
+  const mark = stamp || rows < MARK_HEIGHT ? undefined : readMarkBy(width, luma);
+  return { ...(stamp && { stamp }), ...(mark && { mark }) };
+}
+
+/** Reads the upper rows of a decoded picture, whatever its format is. */
+async function writtenIn(frame: VideoFrame, width: number): Promise<Written> {
+  const rows = Math.min(Math.max(headerHeight(width), MARK_HEIGHT), frame.codedHeight);
   if (frame.format === 'I420' || frame.format === 'NV12') {
     const rect = { x: 0, y: 0, width: frame.codedWidth, height: rows };
     const data = new Uint8Array(frame.allocationSize({ rect }));
     const [luma] = await frame.copyTo(data, { rect });
-    if (!luma) return undefined;
-    return readStamp(width, (x, y) => data[luma.offset + y * luma.stride + x] ?? 0);
+    if (!luma) return {};
+    return readBoth(width, rows, (x, y) => data[luma.offset + y * luma.stride + x] ?? 0);
   }
   const canvas = new OffscreenCanvas(width, rows);
   const context = canvas.getContext('2d', { willReadFrequently: true });
-  if (!context) return undefined;
+  if (!context) return {};
   context.drawImage(frame, 0, 0);
   const { data } = context.getImageData(0, 0, width, rows);
-  return readStamp(width, (x, y) => data[(y * width + x) * 4 + 1] ?? 0);
+  return readBoth(width, rows, (x, y) => data[(y * width + x) * 4 + 1] ?? 0);
 }
 
 /** The last picture that left the decoder, kept for `pixels`. */
@@ -130,9 +145,9 @@ function watch(name: string, url: string, keep: boolean): void {
   ) => {
     const config = watched.configs.at(-1);
     const width = config?.width ?? frame.codedWidth;
-    const stamp = await stampOf(frame, width);
+    const written = await writtenIn(frame, width);
     const keepalive = (flags & VideoFlag.KEEPALIVE) !== 0;
-    watched.decoded.push({ ...(stamp ? { stamp } : {}), decodedUs, sequence, keepalive });
+    watched.decoded.push({ ...written, decodedUs, sequence, keepalive });
     if (!keep) {
       frame.close();
       return;
@@ -155,13 +170,13 @@ function stop(): void {
   last = undefined;
 }
 
-/** RGBA of the newest kept picture, as base64, with the stamp that is in it. */
+/** RGBA of the newest kept picture, as base64, with what is written in it. */
 async function pixels(): Promise<
-  { width: number; height: number; rgba: string; stamp?: Stamp } | undefined
+  ({ width: number; height: number; rgba: string } & Written) | undefined
 > {
   if (!last) return undefined;
   const { frame, width, height } = last;
-  const stamp = await stampOf(frame, width);
+  const written = await writtenIn(frame, width);
   const canvas = new OffscreenCanvas(width, height);
   const context = canvas.getContext('2d', { willReadFrequently: true });
   if (!context) return undefined;
@@ -171,7 +186,7 @@ async function pixels(): Promise<
   for (let i = 0; i < data.length; i += 32768) {
     binary += String.fromCharCode(...data.subarray(i, i + 32768));
   }
-  return { width, height, rgba: btoa(binary), ...(stamp ? { stamp } : {}) };
+  return { width, height, rgba: btoa(binary), ...written };
 }
 
 /** Connects anew and tells how long it took until the first picture left the decoder [ms]. */

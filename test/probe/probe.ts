@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import type { Page } from 'playwright-core';
 import { type Chromium, startChromium } from '../browser/chromium.js';
 import type { Stamp } from '../harness/pattern.js';
+import type { Mark } from '../vm/pattern.js';
 import type { Decoded, Watched } from './page.js';
 
 export type { Decoded, Watched } from './page.js';
@@ -49,6 +50,7 @@ export interface Picture {
   readonly height: number;
   readonly rgba: Buffer;
   readonly stamp?: Stamp;
+  readonly mark?: Mark;
 }
 
 /** One Chromium with the probe page in it; `close` ends it. */

@@ -1,13 +1,14 @@
 import type { Picture } from './picture.js';
 
-// The pictures of guest/pattern.h.
+// The pictures of guest/pattern.h. Nothing here needs Node: it also runs in a page.
 const MARK_BLOCK = 16;
 const MARK_COLUMNS = 26;
 const MARK_ROWS = 4;
 const MARK_MAGIC = 0xa5;
 const MARK_BYTES = 13;
 const MARK_WIDTH = MARK_BLOCK * MARK_COLUMNS;
-const MARK_HEIGHT = MARK_BLOCK * MARK_ROWS;
+/** Rows of a picture that the mark takes [pixels]. */
+export const MARK_HEIGHT = MARK_BLOCK * MARK_ROWS;
 
 /** What the mark in a picture's upper left corner says. */
 export interface Mark {
@@ -21,25 +22,31 @@ export interface Mark {
 /** Reads the mark; undefined if there is none, or if it is not whole. */
 export function readMark(picture: Picture): Mark | undefined {
   const { width, height, rgb } = picture;
-  if (width < MARK_WIDTH || height < MARK_HEIGHT) {
-    return undefined;
-  }
-  const bytes = Buffer.alloc(MARK_BYTES);
+  if (height < MARK_HEIGHT) return undefined;
+  return readMarkBy(width, (x, y) => rgb[(y * width + x) * 3 + 1] as number);
+}
+
+/** {@link readMark} of a picture at least MARK_HEIGHT rows high; `luma(x, y)` gives the brightness of one pixel, 0 to 255. */
+export function readMarkBy(
+  width: number,
+  luma: (x: number, y: number) => number,
+): Mark | undefined {
+  if (width < MARK_WIDTH) return undefined;
+  const bytes = new Uint8Array(MARK_BYTES);
   for (let bit = 0; bit < MARK_BYTES * 8; bit++) {
     const x = (bit % MARK_COLUMNS) * MARK_BLOCK + MARK_BLOCK / 2;
     const y = Math.floor(bit / MARK_COLUMNS) * MARK_BLOCK + MARK_BLOCK / 2;
-    if ((rgb[(y * width + x) * 3 + 1] as number) >= 128) {
+    if (luma(x, y) >= 128) {
       bytes[bit >> 3] = (bytes[bit >> 3] as number) | (0x80 >> (bit & 7));
     }
   }
   const sum = bytes.subarray(0, MARK_BYTES - 1).reduce((total, byte) => (total + byte) & 0xff, 0);
-  if (bytes[0] !== MARK_MAGIC || bytes[MARK_BYTES - 1] !== sum) {
-    return undefined;
-  }
+  if (bytes[0] !== MARK_MAGIC || bytes[MARK_BYTES - 1] !== sum) return undefined;
+  const view = new DataView(bytes.buffer);
   return {
-    painter: bytes.readUInt8(1),
-    sequence: bytes.readUInt32BE(2),
-    microseconds: bytes.readUIntBE(6, 6),
+    painter: view.getUint8(1),
+    sequence: view.getUint32(2),
+    microseconds: view.getUint16(6) * 2 ** 32 + view.getUint32(8),
   };
 }
 
