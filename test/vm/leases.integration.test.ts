@@ -330,7 +330,8 @@ test.serial('a lease that is to be kept waits for another compositor', async (t)
     const compositor = await start(t, lease, weston(colour));
     await shows(lease, compositor, colour);
     await compositor.kill();
-    await leases.until(lease.id, ({ state }) => state === 'waiting');
+    const waiting = await leases.until(lease.id, ({ state }) => state === 'waiting');
+    t.like(waiting, { keep: true, connector: lease.connector });
   }
   await leases.release(lease.id);
 });
