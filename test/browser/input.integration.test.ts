@@ -3,7 +3,7 @@
 import { type Bridge, createLog, DEFAULT_BOUNDS, Session, startBridge } from '@scanbridge/bridge';
 import type { InputEvent, ToViewer } from '@scanbridge/protocol/viewer';
 import anyTest, { type ExecutionContext, type TestFn } from 'ava';
-import { type Chromium, startChromium } from './chromium.js';
+import { type Chromium, startChromium } from '../harness/chromium.js';
 import { until, ViewerPage } from './viewer-page.js';
 
 const WIDTH = 640;

@@ -2,7 +2,7 @@
 // anything.
 import { type Bridge, startBridge } from '@scanbridge/bridge';
 import anyTest, { type TestFn } from 'ava';
-import { type Chromium, startChromium } from './chromium.js';
+import { type Chromium, startChromium } from '../harness/chromium.js';
 import { until, ViewerPage } from './viewer-page.js';
 
 const WIDTH = 640;

@@ -1,7 +1,7 @@
 // The picture comes back by itself, whatever went away: the bridge, the worker, the browser's decoder.
 import { type Bridge, startBridge } from '@scanbridge/bridge';
 import anyTest, { type TestFn } from 'ava';
-import { type Chromium, startChromium } from './chromium.js';
+import { type Chromium, startChromium } from '../harness/chromium.js';
 import { until, ViewerPage } from './viewer-page.js';
 
 const testPatterns = [{ id: 'test', width: 640, height: 360, fps: 30 }];

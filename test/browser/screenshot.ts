@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { startBridge } from '@scanbridge/bridge';
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
-import { startChromium } from './chromium.js';
+import { startChromium } from '../harness/chromium.js';
 import { until, ViewerPage } from './viewer-page.js';
 
 /** Statistics are shown for the last five seconds [ms]. */

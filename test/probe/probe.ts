@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import type { Page } from 'playwright-core';
-import { type Chromium, startChromium } from '../browser/chromium.js';
+import { type Chromium, startChromium } from '../harness/chromium.js';
 import type { Stamp } from '../harness/pattern.js';
 import type { Mark } from '../vm/pattern.js';
 import type { Decoded, Watched } from './page.js';
