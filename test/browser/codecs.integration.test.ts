@@ -1,7 +1,7 @@
 // AV1 and VP9 from a real encoder to Chromium's decoder: the pictures that were painted come out.
 import { startBridge } from '@scanbridge/bridge';
 import anyTest, { type TestFn } from 'ava';
-import { type Chromium, startChromium } from './chromium.js';
+import { type Chromium, startChromium } from '../harness/chromium.js';
 import { ViewerPage } from './viewer-page.js';
 
 const test = anyTest as TestFn<{ chromium: Chromium }>;
