@@ -79,20 +79,28 @@ class ResourceSourceTest : public testing::Test {
     end = source.Dispatch(observer);
   }
 
-  /// The source subscribes to `id`; granted, with a surface of its pixels.
-  void Grant(uint32_t id) {
-    const auto request = producer.Expect<sb_subscribe_resource>(SB_MSG_SUBSCRIBE_RESOURCE);
-    ASSERT_TRUE(request);
-    ASSERT_EQ(request->resource, id);
-    streams[id] = request->header.stream;
-    producer.connection().Send(surface::Make<sb_ok>(SB_MSG_OK, 0, request->header.serial));
-    producer.set_stream(request->header.stream);
-    producer.Surface(1, pixels);
-    // The present picture, which may be half drawn: it is released unread.
-    Answer(id, 1, 0);
-    EXPECT_TRUE(Released(id, 1));
-    EXPECT_EQ(source.pending(), nullptr);
+  /// The source subscribes to `ids`; granted, each with a surface of its pixels.
+  void Grant(std::initializer_list<uint32_t> ids) {
+    std::vector<uint32_t> serials;
+    for (const uint32_t id : ids) {
+      const auto request = producer.Expect<sb_subscribe_resource>(SB_MSG_SUBSCRIBE_RESOURCE);
+      ASSERT_TRUE(request);
+      ASSERT_EQ(request->resource, id);
+      streams[id] = request->header.stream;
+      serials.push_back(request->header.serial);
+    }
+    auto serial = serials.begin();
+    for (const uint32_t id : ids) {
+      producer.connection().Send(surface::Make<sb_ok>(SB_MSG_OK, 0, *serial++));
+      producer.set_stream(streams[id]);
+      producer.Surface(1, pixels);
+      // The present picture, which may be half drawn: it is released unread.
+      Answer(id, 1, 0);
+      EXPECT_TRUE(Released(id, 1));
+      EXPECT_EQ(source.pending(), nullptr);
+    }
   }
+  void Grant(uint32_t id) { Grant({id}); }
 
   std::optional<Asked> AwaitRefresh(int milliseconds = 5000) {
     surface::Message message;
@@ -169,8 +177,7 @@ TEST_F(ResourceSourceTest, AsksForWhatChangedSinceThatResourceWasRead) {
   feed.Add(Layout(1));
   feed.Add(Layout(2));
   Dispatch();
-  Grant(1);
-  Grant(2);
+  Grant({1, 2});
   uint32_t token = 0;
   std::map<uint32_t, uint64_t> sequence{{1, 1}, {2, 1}};
   const auto show = [&](uint32_t id, sb_rect damage) {
@@ -207,8 +214,7 @@ TEST_F(ResourceSourceTest, ANewerFrameTakesThePlaceOfOneThatIsNotRead) {
   feed.Add(Layout(1));
   feed.Add(Layout(2));
   Dispatch();
-  Grant(1);
-  Grant(2);
+  Grant({1, 2});
   feed.Show({1, 1, 10, sb_rect{0, 0, 8, 8}});
   Dispatch();
   const auto first = AwaitRefresh();
@@ -349,7 +355,8 @@ TEST_F(ResourceSourceTest, ARefreshThatIsNotHeededIsSentAgain) {
   const auto first = AwaitRefresh();
   ASSERT_TRUE(first);
   EXPECT_NE(source.wake_at(), FrameSource::kNever);
-  while (MonotonicNow() < source.wake_at()) Dispatch();
+  const uint64_t due = source.wake_at();
+  while (MonotonicNow() <= due) Dispatch();
   Dispatch();
   const auto second = AwaitRefresh();
   ASSERT_TRUE(second);
