@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { run } from './command.mjs';
+import { compilerCache } from './compiler-cache.mjs';
 import { step } from './progress.mjs';
 import { inRoot } from './root.mjs';
 import { fingerprint, isFresh, remember } from './stamp.mjs';
@@ -50,6 +51,7 @@ async function ensureAddon(folder) {
   await step(`native code: ${folder}`, (update) =>
     run(name, process.execPath, [program, 'build', '--parallel', JOBS], {
       cwd: inRoot(folder),
+      env: compilerCache(),
       onLine: (line) => compilerProgress(line, update),
     }),
   );
@@ -90,9 +92,10 @@ export async function cmakeBuild(name, source, build, definitions, update, env =
     `${name}-configure`,
     'cmake',
     ['-S', inRoot(source), '-B', inRoot(build), ...generator, ...definitions],
-    { env },
+    { env: { ...compilerCache(), ...env } },
   );
   await run(name, 'cmake', ['--build', inRoot(build), '--parallel', JOBS], {
+    env: compilerCache(),
     onLine: (line) => compilerProgress(line, update),
   });
 }
