@@ -35,8 +35,9 @@ interface Written {
 }
 
 function readBoth(width: number, rows: number, luma: (x: number, y: number) => number): Written {
-  const stamp = rows >= headerHeight(width) ? readStamp(width, luma) : undefined;
-  const mark = stamp || rows < MARK_HEIGHT ? undefined : readMarkBy(width, luma);
+  // The mark first: it begins with a magic number, while one picture in 256 passes the check of a stamp by chance.
+  const mark = rows >= MARK_HEIGHT ? readMarkBy(width, luma) : undefined;
+  const stamp = mark || rows < headerHeight(width) ? undefined : readStamp(width, luma);
   return { ...(stamp && { stamp }), ...(mark && { mark }) };
 }
 
