@@ -123,6 +123,7 @@ async function listen(take: (socket: Socket) => void): Promise<{ server: Server;
 function capture(port: number, ...made: string[]): string[] {
   return [
     ...['gst-launch-1.0', '-q', 'pipewiresrc', 'target-object=pw-paint', 'do-timestamp=true'],
+    'min-buffers=2', // it wants 8 otherwise, and the painter has 4
     ...['!', 'video/x-raw,format=BGRx', '!', 'queue', 'max-size-buffers=1', 'leaky=downstream'],
     ...['!', 'videoconvert', ...made],
     ...['!', 'tcpclientsink', `host=${HOST}`, `port=${port}`, 'sync=false'],
