@@ -218,7 +218,11 @@ export class Guest implements AsyncDisposable {
     ];
 
     const started = performance.now();
-    const environment = gpu === 'gl' ? { SDL_VIDEODRIVER: 'offscreen' } : {};
+    // QEMU makes the overlay of a snapshot there, and leaves it behind if it is killed before it has opened it.
+    const environment = {
+      TMPDIR: directory,
+      ...(gpu === 'gl' && { SDL_VIDEODRIVER: 'offscreen' }),
+    };
     const booted = new AbortController();
     let qemu: QemuProcess | undefined;
     const abandon = () => {
