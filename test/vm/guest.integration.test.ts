@@ -160,13 +160,13 @@ test.serial('the guest is the promised one', async (t) => {
 test.serial(
   'another guest: it has nothing of the first, is reset, reboots, and dies',
   async (t) => {
-    await shared.exec(['sh', '-c', 'echo > /root/left-behind; sync']);
+    await shared.exec(['sh', '-c', 'echo > /var/left-behind; sync']);
     const guest = await Guest.boot();
     t.teardown(() => guest.close());
-    t.not((await guest.exec(['test', '-e', '/root/left-behind'])).status, 0);
+    t.not((await guest.exec(['test', '-e', '/var/left-behind'])).status, 0);
 
     // A reset fails what ran, and the guest serves again, as new.
-    await guest.exec(['touch', '/root/trace']);
+    await guest.exec(['touch', '/var/trace']);
     const running = t.throwsAsync(guest.exec(['sleep', '1000']), { code: 'GUEST_RESET' });
     await guest.reset();
     await running;

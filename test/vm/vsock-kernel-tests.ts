@@ -78,7 +78,7 @@ async function main(): Promise<void> {
       progress,
     });
     await guest.exec(['modprobe', 'vmw_vsock_virtio_transport']);
-    await guest.copyIn([program]);
+    await guest.copyIn([program], '/var');
 
     const side = (mode: string, cid: number, id: string) => [
       ...['--control-host=127.0.0.1', `--control-port=${CONTROL_PORT}`],
@@ -86,7 +86,7 @@ async function main(): Promise<void> {
       ...tests.filter((other) => other.id !== id).map((other) => `--skip=${other.id}`),
     ];
     const inGuest = async (mode: string, id: string) => {
-      const argv = ['/root/vsock_test', ...side(mode, HOST_CID, id)];
+      const argv = ['/var/vsock_test', ...side(mode, HOST_CID, id)];
       const { status, stdout, stderr } = await guest.exec(['timeout', `${TEST_SECONDS}`, ...argv]);
       return outcome(status ?? null, stdout.toString(), stderr.toString());
     };
